@@ -158,7 +158,7 @@ impl RequestAccount {
             is_deadline_of_client: false,
             policy: None,
             identity: Identity::default(),
-            permits: RequestPermits::of(permit),
+            permits: RequestPermits::from_permit(permit),
             ending: Ending::default(),
             inference: None,
             destination: None,

@@ -78,7 +78,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let id = account.request.id;
         let head = &account.request.head;
         tracing::debug!(event = events::REQUEST_BEGINS, request_id = %id, method = head.method(), path = %shown_path(head, &account.request.snapshot.process.brand.key_prefix), "request begins");
-        let page = PageRequest::of(head, &account.request.snapshot, &account.request.at);
+        let page = PageRequest::from_head(head, &account.request.snapshot, &account.request.at);
         let served = {
             let span = tracing::debug_span!("request", request_id = %id);
             let at = account.request.at.clone();
@@ -96,20 +96,20 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
                     }
                     Some(_) | None => relay(account, relayed, page.as_ref()),
                 };
-                exchange.respond(response.of(active));
+                exchange.respond(response.with_active_request(active));
                 continue;
             }
             Ok(ActionResponse::Changed(changed, rate)) => {
                 let response = finish_changed(&mut account, changed, rate, page.as_ref());
-                exchange.respond(response.of(active));
+                exchange.respond(response.with_active_request(active));
                 continue;
             }
-            Ok(ActionResponse::Own(response, rate)) => OwnResponse::of(*response, rate),
-            Err(EarlyResponse::Respond(response)) => OwnResponse::of(*response, None),
+            Ok(ActionResponse::Own(response, rate)) => OwnResponse::from_response(*response, rate),
+            Err(EarlyResponse::Respond(response)) => OwnResponse::from_response(*response, None),
             Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, problem),
         };
         let response = finish(&mut account, &mut body, own, page.as_ref()).await;
-        exchange.respond(response.of(active));
+        exchange.respond(response.with_active_request(active));
     }
 }
 
@@ -359,14 +359,14 @@ fn refuse(account: &mut RequestAccount, mut problem: Problem) -> OwnResponse {
     if account.request.is_grpc() {
         let status = response.status();
         let response = grpc::response(refusal, &message, &response);
-        return OwnResponse { status, refused_by, outcome, ..OwnResponse::of(response, None) };
+        return OwnResponse { status, refused_by, outcome, ..OwnResponse::from_response(response, None) };
     }
     let fallback = if is_replaceable(response.status()) { account.policy().fallback.as_deref() } else { None };
     let response = match fallback {
         Some(fallback) => respond::in_place_of(&response, fallback),
         None => response,
     };
-    OwnResponse { refused_by, outcome, ..OwnResponse::of(response, None) }
+    OwnResponse { refused_by, outcome, ..OwnResponse::from_response(response, None) }
 }
 
 /// Whether `routes[].fallback` replaces a response of the gateway with this status.
@@ -390,7 +390,7 @@ fn relay(
     let limits = account.reported_limits(admission.rate, None, now);
     let fields = gateway_fields(&account, page, limits, now);
     let head = ClientHead::relayed(head, status, &fields);
-    let compression = Compression::of(&account);
+    let compression = Compression::for_request(&account);
     let mut relay = Relay::new(content, account, tap, translated);
     if status == StatusCode::SWITCHING_PROTOCOLS {
         relay.becomes_tunnel();
@@ -409,7 +409,7 @@ async fn relay_at_end(
     let received = translated.as_ref().map_or(head.head.status(), |translated| translated.status);
     account.set_client_status(account.client_status(received).as_u16());
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
-    let compression = Compression::of(&account);
+    let compression = Compression::for_request(&account);
     let mut relay = Relay::new(content, account, tap, translated);
     relay.until_end().await;
     let account = relay.account();
@@ -440,7 +440,7 @@ struct OwnResponse {
 
 impl OwnResponse {
     /// Returns a complete response of the gateway.
-    fn of(response: Response<Bytes>, rate: Option<RateLevel>) -> Self {
+    fn from_response(response: Response<Bytes>, rate: Option<RateLevel>) -> Self {
         Self { status: response.status(), response, rate, refused_by: None, outcome: Outcome::Completed }
     }
 }
@@ -466,7 +466,7 @@ async fn finish(
     let now = account.request.worker().shared.clock.now();
     let limits = account.reported_limits(rate, refused_by, now);
     let (head, content) = ClientHead::own(response, &gateway_fields(account, page, limits, now));
-    Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::of(account))
+    Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::for_request(account))
 }
 
 /// Ends a request whose response the route has changed. The response is complete.
@@ -487,7 +487,7 @@ fn finish_changed(
     let limits = account.reported_limits(rate, None, now);
     let fields = gateway_fields(account, page, limits, now);
     let head = ClientHead::relayed(head, status, &fields);
-    Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::of(account))
+    Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::for_request(account))
 }
 
 /// Returns what the gateway adds to the head of a response, and how its route changes it.
@@ -502,7 +502,7 @@ fn gateway_fields<'a>(
     let sharing = cors::sharing(page, policy, &request.head);
     let rules = policy.response.as_ref().and_then(|response| response.headers.as_ref());
     let headers = rules.map(|rules| RouteHeaders { rules, request, identity, credentials: None, trust: None });
-    let control_cookies = ControlCookies::of(request.snapshot.process.brand.slug());
+    let control_cookies = ControlCookies::from_key_prefix(request.snapshot.process.brand.slug());
     let vendor = Vendor::of_format(account.inference.as_ref().and_then(|inference| inference.format));
     GatewayFields { id: request.id_text, limits, vendor, sharing, control_cookies, headers, now }
 }

@@ -37,7 +37,7 @@ impl ClientResponse {
     }
 
     /// Keeps the request in progress until the response has ended.
-    pub(crate) fn of(mut self: Box<Self>, request: ActiveRequest) -> Box<Self> {
+    pub(crate) fn with_active_request(mut self: Box<Self>, request: ActiveRequest) -> Box<Self> {
         self.body.keep_active(request);
         self
     }

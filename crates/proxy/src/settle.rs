@@ -389,7 +389,7 @@ impl RequestAccount {
             Ok(()) => owed.done(),
             Err(error) => {
                 // A full disk fails for every request that was admitted before.
-                if let Some(failures) = worker.shared.capacity.unrecorded_events.of(Instant::now()) {
+                if let Some(failures) = worker.shared.capacity.unrecorded_events.count_failure(Instant::now()) {
                     tracing::error!(request_id = %self.request.id, %error, failures, "a usage event cannot be recorded yet");
                 }
                 worker.aggregation.keep(record, owed);

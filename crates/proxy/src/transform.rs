@@ -120,7 +120,7 @@ impl RequestEdits<'_> {
     ///
     /// # Errors
     /// An added value is not a field value, or the edits have too many names.
-    pub(crate) fn of(&self, head: &Head, memory: Vec<u8>) -> Result<HeadEdits, InvalidPart> {
+    pub(crate) fn head_edits(&self, head: &Head, memory: Vec<u8>) -> Result<HeadEdits, InvalidPart> {
         let mut edits = self.destination.clone_with_room(ADDED_BYTES_USUAL, memory);
         match &self.receiver {
             Receiver::Upstream(client) => {

@@ -31,7 +31,7 @@ const ALLOWED: &[Allowance] = &[
     Allowance { folder: "meter", prepositions: 0, filters: 3 },
     Allowance { folder: "mock", prepositions: 0, filters: 2 },
     Allowance { folder: "otlp", prepositions: 0, filters: 1 },
-    Allowance { folder: "proxy", prepositions: 31, filters: 27 },
+    Allowance { folder: "proxy", prepositions: 0, filters: 27 },
     Allowance { folder: "settings", prepositions: 6, filters: 1 },
     Allowance { folder: "spool", prepositions: 7, filters: 1 },
     Allowance { folder: "store", prepositions: 12, filters: 1 },

@@ -34,7 +34,7 @@ pub(crate) struct UsedServerName {
 
 impl UsedServerName {
     /// Returns the server name of a connection; `None` if the listener has one certificate, or the client sent no name.
-    pub(crate) fn of(stream: &ServerStream, names: Option<Arc<ServerNames>>) -> Option<Box<Self>> {
+    pub(crate) fn from_stream(stream: &ServerStream, names: Option<Arc<ServerNames>>) -> Option<Box<Self>> {
         Some(Box::new(Self { name: stream.server_name()?.into(), names: names? }))
     }
 

@@ -77,7 +77,7 @@ impl RequestPermits {
     }
 
     /// Returns the permits of a request that has only this one.
-    pub(crate) const fn of(request: Option<RequestPermit>) -> Self {
+    pub(crate) const fn from_permit(request: Option<RequestPermit>) -> Self {
         Self {
             request,
             subject: None,

@@ -69,7 +69,7 @@ impl RequestContext {
     ) -> Self {
         let worker = &at.worker;
         let begun = Instant::now();
-        let started_at = worker.wall_clock.at(begun);
+        let started_at = worker.wall_clock.time_at(begun);
         let snapshot = worker.snapshot();
         let head = if head.has_raw_query() { Head::with_escaped_query(&head) } else { head };
         let head = if snapshot.traffic.merge_slashes { Head::with_merged_slashes(head) } else { head };
@@ -80,7 +80,7 @@ impl RequestContext {
         let (trace, spans) = match &snapshot.process.traces {
             None => (OnceCell::new(), None),
             Some(traces) => {
-                let trace = TraceContext::of(&head, id, Some(traces));
+                let trace = TraceContext::from_head(&head, id, Some(traces));
                 let may_be_exported = trace.is_sampled || traces.errors || traces.slow.is_some();
                 let spans = may_be_exported.then(|| SpanRecord::new(trace.is_sampled, begun));
                 (OnceCell::from(trace), spans)
@@ -93,7 +93,7 @@ impl RequestContext {
     pub(crate) fn detached(&self) -> Self {
         let worker = self.worker();
         let begun = Instant::now();
-        let started_at = worker.wall_clock.at(begun);
+        let started_at = worker.wall_clock.time_at(begun);
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
         Self {
             at: self.at.clone(),
@@ -114,7 +114,7 @@ impl RequestContext {
 
     /// Returns the trace to which the request belongs.
     pub(crate) fn trace(&self) -> &TraceContext {
-        self.trace.get_or_init(|| TraceContext::of(&self.head, self.id, None))
+        self.trace.get_or_init(|| TraceContext::from_head(&self.head, self.id, None))
     }
 
     /// Returns the id of the trace for the log.

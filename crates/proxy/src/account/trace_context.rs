@@ -52,7 +52,7 @@ pub(crate) struct TraceContext {
 impl TraceContext {
     /// Continues the client's trace under its trace id; without a valid one, a trace begins with the request's own id (W3C
     /// Trace Context, 3.2). `traces` decides whether it is sampled.
-    pub(crate) fn of(head: &Head, id: RequestId, traces: Option<&Traces>) -> Self {
+    pub(crate) fn from_head(head: &Head, id: RequestId, traces: Option<&Traces>) -> Self {
         let mut parents = head.fields().all(KnownName::Traceparent);
         // Several fields are not one valid value.
         let received = parents.next().filter(|_| parents.next().is_none()).and_then(text).and_then(parse);

@@ -106,7 +106,7 @@ async fn answer(request: &CachedRequest, account: &RequestAccount) -> CacheAnswe
             return if request.is_only_of_cache() { CacheAnswer::Missing } else { CacheAnswer::Forwarded };
         }
         let stale = stored.as_ref().filter(|stored| request.accepts_stale(stored, now)).cloned();
-        let running = match FillRole::of(&request.memory, &request.key, head, now) {
+        let running = match FillRole::for_request(&request.memory, &request.key, head, now) {
             FillRole::Fills(fill) => {
                 let fill = match shared_lookup::found(request, account, fill).await {
                     Ok(found) => return CacheAnswer::Stored(found, CacheResult::Hit),

@@ -70,7 +70,7 @@ impl FillEdits {
 
 impl<'a> ForwardedRoute<'a> {
     /// Returns a route with its upstream; `None` if it has none.
-    pub(crate) fn of(route: &'a Arc<Route>) -> Option<Self> {
+    pub(crate) fn from_route(route: &'a Arc<Route>) -> Option<Self> {
         let upstream = match &route.action {
             Action::Forward(upstream) => RouteUpstream::One(upstream),
             Action::Split(split) => RouteUpstream::Split(split),
@@ -274,7 +274,9 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
     let is_trusted = request.is_peer_trusted();
     let withheld = policy.auth.withheld();
     let credentials = match &policy.request_headers {
-        Some(rules) => HeaderCredentials::of(rules, &request.worker().shared.upstream_credentials, &upstream.name)?,
+        Some(rules) => {
+            HeaderCredentials::from_rules(rules, &request.worker().shared.upstream_credentials, &upstream.name)?
+        }
         None => None,
     };
     let trust = account.trust_rule();
@@ -285,7 +287,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
         id_text: request.id_text.as_bytes(),
         upgrades,
         withheld,
-        control_cookies: ControlCookies::of(request.snapshot.process.brand.slug()),
+        control_cookies: ControlCookies::from_key_prefix(request.snapshot.process.brand.slug()),
         trust,
         token: account.identity.token.as_deref(),
         service: account.identity.service.as_deref(),
@@ -299,7 +301,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
     };
     let receiver = Receiver::Upstream(client);
     let edits = RequestEdits { trace: request.trace(), destination: &destination.edits, receiver };
-    let mut edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
+    let mut edits = edits.head_edits(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
     if policy.response_body.is_some() {
         changed_body::asks_for_whole(&mut edits).map_err(unwritable)?;
     }

@@ -70,7 +70,7 @@ pub(crate) async fn infer(
         parsed
     };
     session::note(account, &parsed);
-    let plan = ModelPlan::of(account, endpoint.called.endpoint, &parsed.fields.model, client)?;
+    let plan = ModelPlan::for_model(account, endpoint.called.endpoint, &parsed.fields.model, client)?;
     plan.count(account, client).await?;
     let of = InferenceRequest { endpoint, client, plan: &plan };
     if endpoint.called.endpoint.counts_tokens() {

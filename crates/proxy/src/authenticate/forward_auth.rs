@@ -138,7 +138,7 @@ fn varies_within(head: &UpstreamHead, entry: &ServiceEntry) -> bool {
 fn relayed(request: &RequestContext, head: &UpstreamHead, body: Bytes) -> Result<Response<Bytes>, ServiceError> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(head.status()).map_err(|_| ServiceError::Header)?;
-    let control_cookies = ControlCookies::of(request.snapshot.process.brand.slug());
+    let control_cookies = ControlCookies::from_key_prefix(request.snapshot.process.brand.slug());
     let edits = HeadEdits::for_forwarding();
     for field in edits.kept(head.fields()).filter(|field| !control_cookies.is_set_by(field)) {
         let name = HeaderName::from_bytes(field.name).map_err(|_| ServiceError::Header)?;

@@ -90,7 +90,7 @@ pub(crate) enum ClientProtocol {
 
 impl ClientProtocol {
     /// Returns the protocol of a connection before its first byte.
-    pub(crate) fn of(stream: &ServerStream) -> Self {
+    pub(crate) fn from_stream(stream: &ServerStream) -> Self {
         match stream.alpn_protocol() {
             None => Self::FirstBytes,
             Some(ALPN_HTTP2) => Self::Http2,
@@ -119,7 +119,7 @@ impl AcceptedStream {
         let mut is_tls = false;
         if let Some(failures) = self.proxied.take() {
             if !peer.is_trusted {
-                if let Some(failures) = failures.untrusted.of(Instant::now()) {
+                if let Some(failures) = failures.untrusted.count_failure(Instant::now()) {
                     let peer = peer.address;
                     tracing::warn!(%peer, failures, "a peer outside of trusted_proxies used a listener with proxy_protocol");
                 }
@@ -140,7 +140,7 @@ impl AcceptedStream {
                     return Err(RefusedStream::Unanswered);
                 }
                 Err(error) => {
-                    if let Some(failures) = failures.invalid.of(Instant::now()) {
+                    if let Some(failures) = failures.invalid.count_failure(Instant::now()) {
                         let peer = peer.address;
                         tracing::warn!(%peer, failures, %error, "a trusted proxy sent no valid PROXY header");
                     }

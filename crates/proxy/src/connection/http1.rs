@@ -43,7 +43,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
     let permit = if is_trusted { capacity.connect_proxied() } else { capacity.connect(address) };
     let Ok(mut permit) = permit else {
         worker.handles.refused(Refusal::Overloaded);
-        if let Some(failures) = capacity.refused_connections.of(Instant::now()) {
+        if let Some(failures) = capacity.refused_connections.count_failure(Instant::now()) {
             tracing::warn!(peer = %address, failures, "a connection is refused: `connections.max` or `per_address` is reached");
         }
         // A client of TLS cannot read it, and the handshake would cost too much. The client may have disconnected.
@@ -77,9 +77,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
             Some(Err(RefusedStream::Unanswered)) | None => return,
         }
     };
-    let protocol = ClientProtocol::of(&stream);
+    let protocol = ClientProtocol::from_stream(&stream);
     let peer = Peer { is_unknown, ..Peer::new(address, is_tls, &stream) };
-    let server_name = UsedServerName::of(&stream, names);
+    let server_name = UsedServerName::from_stream(&stream, names);
     let socket = ClientSocket::new(stream, worker.buffers.clone(), deadlines.clone());
     let connection = Connection {
         socket: Rc::new(RefCell::new(socket)),

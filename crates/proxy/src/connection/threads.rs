@@ -262,7 +262,7 @@ async fn accept(opener: Opener, listener: AsyncListener, accept_failures: Arc<Fa
             Ok((stream, peer)) => opener.open(stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                if let Some(failures) = accept_failures.of(Instant::now()) {
+                if let Some(failures) = accept_failures.count_failure(Instant::now()) {
                     tracing::error!(%error, failures, "cannot accept connections: clients wait");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -36,7 +36,7 @@ pub(crate) struct PageRequest {
 
 impl PageRequest {
     /// Returns the request if a page of control sent it and its path is an LLM endpoint's.
-    pub(crate) fn of(head: &Head, snapshot: &Snapshot, at: &ConnectionContext) -> Option<Self> {
+    pub(crate) fn from_head(head: &Head, snapshot: &Snapshot, at: &ConnectionContext) -> Option<Self> {
         let received = only_origin(head)?;
         if !snapshot.process.control_origins().iter().any(|allowed| received == allowed.as_bytes()) {
             return None;

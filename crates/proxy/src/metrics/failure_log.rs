@@ -25,11 +25,11 @@ struct Failures {
 impl FailureLog {
     /// Counts a failure at `now`. If the failure is to be logged, returns the number of failures since the last logged
     /// one.
-    pub(crate) fn of(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn count_failure(&self, now: Instant) -> Option<u64> {
         self.count(now, LOG_EVERY)
     }
 
-    /// Counts a failure as [`Self::of`] does, of which one is logged in each period.
+    /// Counts a failure as [`Self::count_failure`] does, of which one is logged in each period.
     fn count(&self, now: Instant, every: Duration) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures += 1;
@@ -83,12 +83,12 @@ mod tests {
     fn failures_are_logged_once_per_period() {
         let failures = FailureLog::default();
         let start = Instant::now();
-        assert_eq!(failures.of(start), Some(1));
+        assert_eq!(failures.count_failure(start), Some(1));
         for _ in 0..600 {
-            assert_eq!(failures.of(start + LOG_EVERY / 2), None);
+            assert_eq!(failures.count_failure(start + LOG_EVERY / 2), None);
         }
-        assert_eq!(failures.of(start + LOG_EVERY), Some(601));
-        assert_eq!(failures.of(start + LOG_EVERY), None);
+        assert_eq!(failures.count_failure(start + LOG_EVERY), Some(601));
+        assert_eq!(failures.count_failure(start + LOG_EVERY), None);
     }
 
     #[test]

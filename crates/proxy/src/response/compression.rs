@@ -34,7 +34,7 @@ pub(crate) struct Compression {
 
 impl Compression {
     /// Returns the compression of the responses to a request; `None` if its route has none.
-    pub(crate) fn of(account: &RequestAccount) -> Option<Box<Self>> {
+    pub(crate) fn for_request(account: &RequestAccount) -> Option<Box<Self>> {
         let policy = account.policy();
         if policy.compression.is_empty() {
             return None;

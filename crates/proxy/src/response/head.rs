@@ -99,7 +99,7 @@ impl HeadSource {
 impl ClientHead {
     /// Returns the head of an upstream's response, whose status becomes `status`.
     pub(crate) fn relayed(relayed: Box<RelayedHead>, status: StatusCode, gateway: &GatewayFields<'_>) -> Self {
-        Self::of(HeadSource::Relayed(relayed), status, gateway)
+        Self::from_source(HeadSource::Relayed(relayed), status, gateway)
     }
 
     /// Returns the head of a response of the gateway, and its content.
@@ -109,11 +109,11 @@ impl ClientHead {
         for (name, value) in parts.headers.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | DATE)) {
             report(edits.append_named(name.as_str().as_bytes(), value.as_bytes()));
         }
-        (Self::of(HeadSource::Own(edits), parts.status, gateway), content)
+        (Self::from_source(HeadSource::Own(edits), parts.status, gateway), content)
     }
 
     /// Applies the rules of every response. The fields of the request id and the date are written last, without edits.
-    fn of(mut source: HeadSource, status: StatusCode, gateway: &GatewayFields<'_>) -> Self {
+    fn from_source(mut source: HeadSource, status: StatusCode, gateway: &GatewayFields<'_>) -> Self {
         report(source.apply(gateway));
         Self { status, source, id: gateway.id, now: gateway.now }
     }

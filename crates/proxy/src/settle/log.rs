@@ -45,9 +45,9 @@ macro_rules! with_fields {
             method "the method, at most 32 bytes"
                 [cut_text($account.request.head.method(), METHOD_LEN_MAX)]
             host "the requested host, at most 256 bytes, without keys, as are the next fields of the client"
-                [%MaskedText::of(&$account.request, $account.request.head.host(), FIELD_LEN_MAX)]
+                [%MaskedText::new(&$account.request, $account.request.head.host(), FIELD_LEN_MAX)]
             path "the path without the query, at most 512 bytes"
-                [%MaskedText::of(&$account.request, $account.request.head.path().as_bytes(), PATH_LEN_MAX)]
+                [%MaskedText::new(&$account.request, $account.request.head.path().as_bytes(), PATH_LEN_MAX)]
             user_agent "`User-Agent`, at most 256 bytes"
                 [$account.request.head.get(KnownName::UserAgent).map(|agent| shown(&$account.request, agent, FIELD_LEN_MAX))]
             route "the name of the route"
@@ -170,7 +170,7 @@ pub(super) struct MaskedText<'a> {
 
 impl<'a> MaskedText<'a> {
     /// Shows at most `len_max` bytes.
-    pub(super) fn of(request: &'a RequestContext, value: &'a [u8], len_max: usize) -> Self {
+    pub(super) fn new(request: &'a RequestContext, value: &'a [u8], len_max: usize) -> Self {
         Self { value, prefix: &request.snapshot.process.brand.key_prefix, len_max }
     }
 }
@@ -189,7 +189,7 @@ fn shown<'a>(
     value: &'a [u8],
     len_max: usize,
 ) -> tracing::field::DisplayValue<MaskedText<'a>> {
-    tracing::field::display(MaskedText::of(request, value, len_max))
+    tracing::field::display(MaskedText::new(request, value, len_max))
 }
 
 /// Returns whether the gateway's failure is expected: it reached a bound, or it shuts down.

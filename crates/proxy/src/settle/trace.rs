@@ -51,7 +51,7 @@ fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord
     let head = &request.head;
     let trace = request.trace();
     let shown =
-        |bytes: &[u8], len_max: usize| -> Box<str> { MaskedText::of(request, bytes, len_max).to_string().into() };
+        |bytes: &[u8], len_max: usize| -> Box<str> { MaskedText::new(request, bytes, len_max).to_string().into() };
     let (phases, attempts) = spans.take();
     TracedRequest {
         trace_id: trace.trace_id,

@@ -10,7 +10,7 @@ pub(crate) struct ControlCookies<'a> {
 }
 
 impl<'a> ControlCookies<'a> {
-    pub(crate) const fn of(key_prefix: &'a str) -> Self {
+    pub(crate) const fn from_key_prefix(key_prefix: &'a str) -> Self {
         Self { prefix: key_prefix.as_bytes() }
     }
 
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::client::head::tests::get;
 
-    const OWN: ControlCookies<'_> = ControlCookies::of("tollgate");
+    const OWN: ControlCookies<'_> = ControlCookies::from_key_prefix("tollgate");
 
     /// Checks the cookies that an upstream receives.
     fn check(cookies: &[&str], expected: &[&str]) {

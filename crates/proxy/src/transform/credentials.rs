@@ -28,7 +28,7 @@ impl<'a> HeaderCredentials<'a> {
     ///
     /// # Errors
     /// `unavailable` if one is missing or cannot be decrypted.
-    pub(crate) fn of(
+    pub(crate) fn from_rules(
         rules: &'a HeaderRules,
         read: &UpstreamCredentials,
         upstream: &'a str,
@@ -93,7 +93,7 @@ mod tests {
         let read = UpstreamCredentials::default();
         let check = |label: &str, upstream: &str, expected: Result<&str, &str>| {
             let rules = rules(&[label]);
-            let found = HeaderCredentials::of(&rules, &read, upstream);
+            let found = HeaderCredentials::from_rules(&rules, &read, upstream);
             let found = found.map(|found| found.unwrap().get(label).unwrap().expose().to_owned());
             let found = found.map_err(|problem| (problem.refusal, problem.source.unwrap_or_default()));
             let expected = expected.map(str::to_owned).map_err(|why| (Refusal::Unavailable, why.to_owned()));
@@ -109,7 +109,7 @@ mod tests {
         read.store([key("orders", "team", Some("s-of-orders"))].into_iter().chain(keys).collect());
         check("team", "orders", Ok("s-of-orders"));
         check("team", "openai", Ok("sk-provider"));
-        assert!(HeaderCredentials::of(&rules(&[]), &read, "orders").unwrap().is_none());
-        assert!(HeaderCredentials::of(&rules(&["team", "moved"]), &read, "orders").is_err());
+        assert!(HeaderCredentials::from_rules(&rules(&[]), &read, "orders").unwrap().is_none());
+        assert!(HeaderCredentials::from_rules(&rules(&["team", "moved"]), &read, "orders").is_err());
     }
 }

@@ -120,7 +120,7 @@ impl RouteHeaders<'_> {
     /// Adds the values of a header of the request, as one list (RFC 9110, 5.3). An upstream gets none that it would not get
     /// under the header's own name.
     fn add_header(&self, value: &mut Vec<u8>, name: &str) -> Option<()> {
-        let control_cookies = ControlCookies::of(self.request.snapshot.process.brand.slug());
+        let control_cookies = ControlCookies::from_key_prefix(self.request.snapshot.process.brand.slug());
         let is_removed = |field: &Field<'_>| {
             let is_session = field.known == Some(KnownName::Cookie) && control_cookies.is_in(field.value);
             is_session || self.trust.is_some_and(|trust| trust.removes(field) || trust.replaces(field))

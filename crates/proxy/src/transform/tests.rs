@@ -88,7 +88,9 @@ fn from_client(fields: &[(&str, &str)], client: ForwardedClient<'_>) -> Written 
 fn upstream_edits_of(head: &Head, client: ForwardedClient<'_>) -> HeadEdits {
     let destination = &upstream_edits();
     let receiver = Receiver::Upstream(client);
-    RequestEdits { trace: &TraceContext::of(head, id(), None), destination, receiver }.of(head, Vec::new()).unwrap()
+    RequestEdits { trace: &TraceContext::from_head(head, id(), None), destination, receiver }
+        .head_edits(head, Vec::new())
+        .unwrap()
 }
 
 fn origin_of(address: &str, scheme: &'static str) -> ClientOrigin {
@@ -109,7 +111,7 @@ fn client<'a>(trust: Trust<'a>, origin: &'a ClientOrigin) -> ForwardedClient<'a>
         id_text: b"ours",
         upgrades,
         withheld,
-        control_cookies: ControlCookies::of("tollgate"),
+        control_cookies: ControlCookies::from_key_prefix("tollgate"),
         trust,
         token,
         service,
@@ -137,8 +139,8 @@ fn with_credential(
         surface: ai::ClaudeSurface::Anthropic,
         credential,
     });
-    let trace = &TraceContext::of(&head, id(), None);
-    let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head, Vec::new()).unwrap();
+    let trace = &TraceContext::from_head(&head, id(), None);
+    let edits = RequestEdits { trace, destination: &edits, receiver }.head_edits(&head, Vec::new()).unwrap();
     assert!(!format!("{edits:?}").contains("sk-real"));
     Written::new(&head, &edits)
 }
@@ -390,8 +392,8 @@ fn a_credential_that_could_end_its_line_is_an_error() {
         credential,
     });
     let head = get(&[]);
-    let edits = RequestEdits { trace: &TraceContext::of(&head, id(), None), destination: &edits, receiver };
-    assert_eq!(edits.of(&head, Vec::new()).err(), Some(InvalidPart::Value));
+    let edits = RequestEdits { trace: &TraceContext::from_head(&head, id(), None), destination: &edits, receiver };
+    assert_eq!(edits.head_edits(&head, Vec::new()).err(), Some(InvalidPart::Value));
 }
 
 #[test]
@@ -452,8 +454,8 @@ fn hosts_of_claude_get_the_features_that_they_take() {
         let dialect = Dialect::Anthropic;
         let receiver =
             Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, surface, credential: None });
-        let trace = &TraceContext::of(&head, id(), None);
-        let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head, Vec::new()).unwrap();
+        let trace = &TraceContext::from_head(&head, id(), None);
+        let edits = RequestEdits { trace, destination: &edits, receiver }.head_edits(&head, Vec::new()).unwrap();
         Written::new(&head, &edits).values("anthropic-beta").into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let thinking = "interleaved-thinking-2025-05-14";

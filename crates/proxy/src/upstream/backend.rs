@@ -118,7 +118,7 @@ impl BackendState {
     pub(super) fn connection_limit(&self, rules: &PoolRules, wanted: &Arc<Notify>) -> Option<Arc<ConnectionLimit>> {
         let mut known = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.as_ref().is_some_and(|limit| limit.is_of(rules)) {
-            *known = ConnectionLimit::of(rules, wanted);
+            *known = ConnectionLimit::from_rules(rules, wanted);
         }
         known.clone()
     }
@@ -130,7 +130,7 @@ impl BackendState {
 
     /// Returns the expected latency at `now`, in microseconds, multiplied by the requests that would wait with one more.
     pub(crate) fn cost(&self, now: Instant) -> f64 {
-        (self.latency.at(now) + 1.0) * (self.in_flight() as f64 + 1.0)
+        (self.latency.average_at(now) + 1.0) * (self.in_flight() as f64 + 1.0)
     }
 
     /// Notes the time until the head of a response, in microseconds.
@@ -237,7 +237,7 @@ impl BackendState {
             url: self.url.clone(),
             name: self.name.clone(),
             condition,
-            cause: left_out.and_then(|state| self.causes.of(state)),
+            cause: left_out.and_then(|state| self.causes.last_cause(state)),
             ends_in: until.map(|until| until.saturating_duration_since(now)),
             in_flight: self.in_flight(),
             requests: self.sum(|worker| &worker.picks),
@@ -298,7 +298,7 @@ impl BackendState {
 
     /// Logs that no connection could be opened, at most once per period.
     fn log_unreachable(&self, cause: Option<&str>) {
-        if let Some(failures) = self.unreachable.of(Instant::now()) {
+        if let Some(failures) = self.unreachable.count_failure(Instant::now()) {
             let upstream = &*self.upstream;
             let backend = &*self.url;
             tracing::warn!(

@@ -23,7 +23,7 @@ impl BackendCauses {
     }
 
     /// Returns the last cause of a state.
-    pub(crate) fn of(&self, state: LeftOut) -> Option<Arc<str>> {
+    pub(crate) fn last_cause(&self, state: LeftOut) -> Option<Arc<str>> {
         self.0.get(state as usize).and_then(|cause| cause.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }

@@ -61,7 +61,11 @@ impl Backends {
     }
 
     /// Returns the states of the backends of `upstream`. A backend that is new beside others starts with a part of its share.
-    pub fn of<'a>(&self, upstream: &Arc<str>, origins: impl IntoIterator<Item = &'a Origin>) -> Vec<Arc<BackendState>> {
+    pub fn states_of<'a>(
+        &self,
+        upstream: &Arc<str>,
+        origins: impl IntoIterator<Item = &'a Origin>,
+    ) -> Vec<Arc<BackendState>> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let key = |origin: &Origin| BackendKey { upstream: upstream.clone(), origin: origin.clone() };
         let keys: Vec<BackendKey> = origins.into_iter().map(key).collect();

@@ -266,7 +266,7 @@ mod tests {
         let tls = Arc::new(tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth());
         let lookups = NameLookups::of_system();
         let connector = Connector { tls, buffers: Rc::default(), lookups, keep_alive: None };
-        let pool = Rc::<crate::upstream::pool::Pools>::default().of(
+        let pool = Rc::<crate::upstream::pool::Pools>::default().pool_for(
             &origin,
             None,
             &crate::upstream::pool::PoolBounds::UNLIMITED,

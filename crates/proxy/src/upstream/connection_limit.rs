@@ -46,7 +46,7 @@ pub(crate) struct TooManyPending;
 
 impl ConnectionLimit {
     /// Returns the limit of `rules`; `None` without a maximum. `wanted` wakes the workers.
-    pub(crate) fn of(rules: &PoolRules, wanted: &Arc<Notify>) -> Option<Arc<Self>> {
+    pub(crate) fn from_rules(rules: &PoolRules, wanted: &Arc<Notify>) -> Option<Arc<Self>> {
         let connections_max = rules.max_connections?;
         Some(Arc::new(Self {
             connections_max,

@@ -163,7 +163,7 @@ impl Destinations {
         for (origin, backend) in origins.iter().zip(self.backends_of(&provider.name, &origins, rules)) {
             let limit = backend.state.connection_limit(&provider.pool, self.backends.connection_wanted());
             let bounds = PoolBounds { rules: provider.pool, limit, workers: self.workers };
-            let pool = self.pools.of(origin, provider.tls.as_ref(), &bounds);
+            let pool = self.pools.pool_for(origin, provider.tls.as_ref(), &bounds);
             let name = provider.name.clone();
             let edits = edits.clone();
             let duration = duration.clone();
@@ -195,7 +195,7 @@ impl Destinations {
     /// Returns the targets of a model with their states, in their order; `model` is part of the snapshot.
     pub(crate) fn targets_of(&self, model: &Arc<Model>) -> Rc<[EntryTarget]> {
         let mut targets = self.targets.borrow_mut();
-        let states = || self.backends.targets.of(model).into();
+        let states = || self.backends.targets.for_model(model).into();
         targets.entry(Arc::as_ptr(model).addr()).or_insert_with(states).clone()
     }
 
@@ -228,7 +228,7 @@ impl Destinations {
             let bounds = PoolBounds { rules, limit, workers: self.workers };
             backends.push(Rc::new(Destination {
                 name: upstream.name.clone(),
-                pool: self.pools.of(origin, upstream.tls.as_ref(), &bounds),
+                pool: self.pools.pool_for(origin, upstream.tls.as_ref(), &bounds),
                 edits: upstream_edits(),
                 duration: duration.clone(),
                 backend,
@@ -260,7 +260,7 @@ impl Destinations {
 
     /// Returns the backends of an upstream, as this worker counts them.
     fn backends_of(&self, upstream: &Arc<str>, origins: &[&Origin], rules: BackendRules) -> Vec<BackendUse> {
-        let peers: Rc<[Arc<BackendState>]> = self.backends.of(upstream, origins.iter().copied()).into();
+        let peers: Rc<[Arc<BackendState>]> = self.backends.states_of(upstream, origins.iter().copied()).into();
         let has_others = peers.len() > 1;
         let retries = self.backends.retries_of(upstream);
         let with_counts = |(index, state): (usize, &Arc<BackendState>)| {

@@ -287,7 +287,7 @@ struct PoolKey {
 
 impl Pools {
     /// Returns the pool of connections to `origin` with this TLS and these bounds.
-    pub(crate) fn of(&self, origin: &Origin, tls: Option<&Arc<UpstreamTls>>, bounds: &PoolBounds) -> Rc<Pool> {
+    pub(crate) fn pool_for(&self, origin: &Origin, tls: Option<&Arc<UpstreamTls>>, bounds: &PoolBounds) -> Rc<Pool> {
         let tls_address = tls.map(|tls| Arc::as_ptr(tls).addr());
         let limit_address = bounds.limit.as_ref().map(|limit| Arc::as_ptr(limit).addr());
         let key = PoolKey { origin: origin.clone(), tls_address, rules: bounds.rules, limit_address };

@@ -233,7 +233,7 @@ type TargetKey = (Arc<str>, Arc<str>);
 
 impl Targets {
     /// Returns the targets of a model with their states, in their order.
-    pub(crate) fn of(&self, model: &Model) -> Vec<EntryTarget> {
+    pub(crate) fn for_model(&self, model: &Model) -> Vec<EntryTarget> {
         let mut states = self.states();
         let key = |target: &Target| (target.provider.name.clone(), target.model.clone());
         let known = |target: &Target| {

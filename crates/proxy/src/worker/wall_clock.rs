@@ -23,7 +23,7 @@ impl WallClock {
     }
 
     /// Returns the wall time; `now` is the current time of the monotonic clock.
-    pub(crate) fn at(&self, now: Instant) -> Timestamp {
+    pub(crate) fn time_at(&self, now: Instant) -> Timestamp {
         let (wall, at) = self.read.get();
         let elapsed = now.saturating_duration_since(at);
         if elapsed < READ_EVERY {
@@ -44,9 +44,9 @@ mod tests {
         let wall = WallClock::new(Clock::system());
         let (first, at) = wall.read.get();
         let nearly = READ_EVERY - Duration::from_micros(1);
-        assert_eq!(wall.at(at + nearly), first.after(nearly));
+        assert_eq!(wall.time_at(at + nearly), first.after(nearly));
         assert_eq!(wall.read.get(), (first, at));
-        assert!(wall.at(at + READ_EVERY) >= first);
+        assert!(wall.time_at(at + READ_EVERY) >= first);
         assert_eq!(wall.read.get().1, at + READ_EVERY);
     }
 
@@ -55,6 +55,6 @@ mod tests {
         let clock = Clock::manual(Timestamp(5));
         let wall = WallClock::new(clock.clone());
         clock.jump(Timestamp(3));
-        assert_eq!(wall.at(Instant::now()), Timestamp(3));
+        assert_eq!(wall.time_at(Instant::now()), Timestamp(3));
     }
 }

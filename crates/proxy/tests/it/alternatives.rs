@@ -47,7 +47,7 @@ async fn each_credential_of_the_route_admits() {
         format!("x-api-key: {LISTED}\r\n"),
         format!("authorization: {key}\r\n"),
         format!("api-key: {}\r\n", key.strip_prefix("Bearer ").unwrap()),
-        basic::of("ada", "open sesame"),
+        basic::authorization_line("ada", "open sesame"),
     ] {
         let (status, answer) = call(&gateway, "/all", &fields).await;
         assert_eq!(status, 200, "{fields} {answer}");
@@ -58,7 +58,7 @@ async fn each_credential_of_the_route_admits() {
 async fn the_first_credential_in_its_form_decides() {
     let raw = upstream().await;
     let gateway = Gateway::plain(&yaml(&raw));
-    let wrong = basic::of("ada", "wrong");
+    let wrong = basic::authorization_line("ada", "wrong");
     for (fields, status, code) in [
         // A valid credential of a later alternative does not replace an invalid one of an earlier.
         (format!("{}x-api-key: {LISTED}\r\n", bearer("a.b.c")), 401, "token_invalid"),
@@ -85,8 +85,8 @@ async fn a_refusal_has_the_challenge_of_each_alternative() {
     for (path, fields, expected) in [
         ("/all", String::new(), vec!["Bearer", basic]),
         ("/all", bearer("a.b.c"), vec!["Bearer error=\"invalid_token\"", basic]),
-        ("/all", basic::of("ada", "wrong"), vec!["Bearer", basic]),
-        ("/open", basic::of("ada", "wrong"), vec!["Bearer", basic]),
+        ("/all", basic::authorization_line("ada", "wrong"), vec!["Bearer", basic]),
+        ("/open", basic::authorization_line("ada", "wrong"), vec!["Bearer", basic]),
         ("/scope", bearer(&of_ada("")), vec!["Bearer error=\"insufficient_scope\""]),
     ] {
         let (status, answer) = call(&gateway, path, &fields).await;
@@ -104,8 +104,8 @@ async fn an_optional_credential_must_be_valid() {
     for (fields, status) in [
         (String::new(), 200),
         ("x-other: 1\r\n".to_owned(), 200),
-        (basic::of("ada", "open sesame"), 200),
-        (basic::of("ada", "wrong"), 401),
+        (basic::authorization_line("ada", "open sesame"), 200),
+        (basic::authorization_line("ada", "wrong"), 401),
         (bearer("an-unknown-key-of-a-partner"), 401),
         (bearer(&of_ada("")), 401),
         ("authorization: Digest x\r\n".to_owned(), 401),
@@ -123,7 +123,7 @@ async fn no_credential_of_any_alternative_is_forwarded() {
     });
     let raw = reporting.await;
     let gateway = Gateway::plain(&yaml(&raw));
-    let fields = format!("{}{}x-api-key: {LISTED}\r\n", bearer(LISTED), basic::of("ada", "x"));
+    let fields = format!("{}{}x-api-key: {LISTED}\r\n", bearer(LISTED), basic::authorization_line("ada", "x"));
     let (status, answer) = call(&gateway, "/all", &fields).await;
     let report = answer.to_ascii_lowercase();
     assert!(status == 200 && !report.contains("authorization") && !report.contains("x-api-key"), "{answer}");

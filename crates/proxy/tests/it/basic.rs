@@ -33,7 +33,7 @@ routes:
 }
 
 /// Returns the field of a credential.
-pub(crate) fn of(name: &str, password: &str) -> String {
+pub(crate) fn authorization_line(name: &str, password: &str) -> String {
     format!("authorization: Basic {}\r\n", Base64::encode_string(format!("{name}:{password}").as_bytes()))
 }
 
@@ -46,7 +46,7 @@ async fn a_user_is_a_subject_and_the_upstream_gets_no_credential() {
     let raw = reporting.await;
     let mut gateway = Gateway::plain(&yaml(&raw, ""));
     for (name, password) in [("ada", "open sesame"), ("bob", "swordfish"), ("ada", "open sesame")] {
-        let fields = format!("{}x-other: 1\r\n", of(name, password));
+        let fields = format!("{}x-other: 1\r\n", authorization_line(name, password));
         let (status, answer) = call(&gateway, "/ops", &fields).await;
         assert!(status == 200 && answer.to_ascii_lowercase().contains("x-other=1"), "{answer}");
         assert!(!answer.to_ascii_lowercase().contains("authorization"), "{answer}");
@@ -68,8 +68,8 @@ async fn users_of_one_name_in_two_entries_are_two_subjects() {
     let raw = upstream().await;
     let limits = "rate_limits: [{dimension: user, limit: 1, window: 60s}]";
     let gateway = Gateway::plain(&yaml(&raw, "").replace("rate_limits: []", limits));
-    let of_ops = of("bob", "swordfish");
-    let of_other = of("bob", "open sesame");
+    let of_ops = authorization_line("bob", "swordfish");
+    let of_other = authorization_line("bob", "open sesame");
     for (path, fields, expected) in
         [("/ops", &of_ops, 200), ("/other", &of_other, 200), ("/ops", &of_ops, 429), ("/other", &of_other, 429)]
     {
@@ -85,11 +85,11 @@ async fn other_credentials_are_refused_with_the_challenge_of_rfc_7617() {
     for (fields, code) in [
         (String::new(), "unauthorized"),
         (format!("authorization: {}\r\n", gateway.caller().authorization()), "unauthorized"),
-        (of("ada", "swordfish"), "password_invalid"),
-        (of("bob", "open sesame"), "password_invalid"),
-        (of("eve", "open sesame"), "password_invalid"),
-        (of("", ""), "password_invalid"),
-        (of("ada", "open\nsesame"), "password_invalid"),
+        (authorization_line("ada", "swordfish"), "password_invalid"),
+        (authorization_line("bob", "open sesame"), "password_invalid"),
+        (authorization_line("eve", "open sesame"), "password_invalid"),
+        (authorization_line("", ""), "password_invalid"),
+        (authorization_line("ada", "open\nsesame"), "password_invalid"),
         ("authorization: Basic ada\r\n".to_owned(), "password_invalid"),
     ] {
         let (status, answer) = call(&gateway, "/ops", &fields).await;
@@ -97,7 +97,8 @@ async fn other_credentials_are_refused_with_the_challenge_of_rfc_7617() {
         assert!(answer.contains(&format!("\"code\":\"{code}\"")) && answer.contains(challenge), "{code} {answer}");
         assert!(!answer.contains("Bearer"), "{answer}");
     }
-    let (status, answer) = call(&gateway, "/ops", &format!("{}{}", of("ada", "a"), of("ada", "b"))).await;
+    let (status, answer) =
+        call(&gateway, "/ops", &format!("{}{}", authorization_line("ada", "a"), authorization_line("ada", "b"))).await;
     assert!(status == 400 && answer.contains("ambiguous_credentials"), "{answer}");
     assert_eq!(raw.asked().len(), 0, "what is refused is not sent");
 }
@@ -107,11 +108,11 @@ async fn an_unknown_name_costs_a_verification_as_a_wrong_password_does() {
     let raw = upstream().await;
     let gateway = Gateway::plain(&yaml(&raw, ""));
     for (name, expected) in [("ada", 1), ("eve", 2), ("eve", 2), ("ada", 2)] {
-        assert_eq!(call(&gateway, "/ops", &of(name, "wrong")).await.0, 401);
+        assert_eq!(call(&gateway, "/ops", &authorization_line(name, "wrong")).await.0, 401);
         assert_eq!(gateway.verified(), expected, "a refused password is cached briefly");
     }
     gateway.clock().advance(Duration::from_secs(10));
-    assert_eq!(call(&gateway, "/ops", &of("eve", "wrong")).await.0, 401);
+    assert_eq!(call(&gateway, "/ops", &authorization_line("eve", "wrong")).await.0, 401);
     assert_eq!(gateway.verified(), 3);
 }
 
@@ -119,7 +120,7 @@ async fn an_unknown_name_costs_a_verification_as_a_wrong_password_does() {
 async fn a_verified_password_ends_with_its_entry_its_time_and_its_configuration() {
     let raw = upstream().await;
     let gateway = Gateway::plain(&yaml(&raw, ""));
-    let bob = of("bob", "swordfish");
+    let bob = authorization_line("bob", "swordfish");
     assert_eq!(call(&gateway, "/ops", &bob).await.0, 200);
     assert_eq!(call(&gateway, "/other", &bob).await.0, 401, "another entry has not verified it");
     assert_eq!((call(&gateway, "/ops", &bob).await.0, gateway.verified()), (200, 2));
@@ -133,8 +134,8 @@ async fn a_verified_password_ends_with_its_entry_its_time_and_its_configuration(
 async fn the_plan_of_an_entry_limits_each_user() {
     let raw = upstream().await;
     let gateway = Gateway::plain(&yaml(&raw, ", plan: small"));
-    let ada = of("ada", "open sesame");
-    let bob = of("bob", "swordfish");
+    let ada = authorization_line("ada", "open sesame");
+    let bob = authorization_line("bob", "swordfish");
     for (fields, expected) in [(&ada, 200), (&ada, 200), (&ada, 429), (&bob, 200), (&bob, 200), (&bob, 429)] {
         assert_eq!(call(&gateway, "/ops", fields).await.0, expected);
     }
@@ -146,7 +147,7 @@ async fn no_password_of_an_address_over_its_limit_is_verified() {
     let limit = "rate_limits: [{dimension: ip, limit: 2, window: 60s, without: key}]";
     let gateway = Gateway::plain(&yaml(&raw, "").replace("rate_limits: []", limit));
     for (number, expected) in [401, 401, 429, 429].into_iter().enumerate() {
-        assert_eq!(call(&gateway, "/ops", &of("ada", &format!("wrong {number}"))).await.0, expected);
+        assert_eq!(call(&gateway, "/ops", &authorization_line("ada", &format!("wrong {number}"))).await.0, expected);
     }
     assert_eq!(gateway.verified(), 2);
 }
@@ -168,9 +169,9 @@ async fn a_right_password_is_not_called_wrong_over_the_limit() {
         }
     });
     for password in ["wrong 1", "wrong 2"] {
-        assert_eq!(call(&gateway, "/ops", &of("bob", password)).await.0, 401);
+        assert_eq!(call(&gateway, "/ops", &authorization_line("bob", password)).await.0, 401);
     }
-    let (status, answer) = call(&gateway, "/ops", &of("bob", "swordfish")).await;
+    let (status, answer) = call(&gateway, "/ops", &authorization_line("bob", "swordfish")).await;
     assert!(status == 429 && answer.contains("\r\nretry-after: ") && answer.contains("rate_limited"), "{answer}");
     assert_eq!(gateway.verified(), 2);
 }
@@ -179,7 +180,7 @@ async fn a_right_password_is_not_called_wrong_over_the_limit() {
 async fn a_reload_that_changes_no_user_keeps_verified_passwords() {
     let raw = upstream().await;
     let gateway = Gateway::plain(&yaml(&raw, ""));
-    let bob = of("bob", "swordfish");
+    let bob = authorization_line("bob", "swordfish");
     assert_eq!(call(&gateway, "/ops", &bob).await.0, 200);
     gateway.reload(&yaml(&raw, ", plan: small"));
     assert_eq!((call(&gateway, "/ops", &bob).await.0, gateway.verified()), (200, 1));

@@ -27,7 +27,7 @@ impl Choices {
         usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
     }
 
-    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+    fn pick<'a>(&mut self, all: &[&'a str]) -> &'a str {
         all[self.below(all.len())]
     }
 }
@@ -55,14 +55,14 @@ async fn upstream(name: &'static str) -> Raw {
 
 /// Returns a configuration with up to twelve routes, of which some may conflict.
 fn configuration(choices: &mut Choices, upstreams: &[Raw; 2]) -> String {
-    let mut yaml = format!("rate_limits: []\nai: {{prefix: {}}}\nupstreams:\n", choices.of(&["/", "/llm"]));
+    let mut yaml = format!("rate_limits: []\nai: {{prefix: {}}}\nupstreams:\n", choices.pick(&["/", "/llm"]));
     for (name, upstream) in UPSTREAMS.iter().zip(upstreams) {
         writeln!(yaml, "  - {{name: {name}, backends: [{{url: 'http://{}/base'}}]}}", upstream.address).unwrap();
     }
     yaml.push_str("routes:\n");
     for number in 0..2 + choices.below(11) {
-        let host = choices.of(&["", "", "", "host: a.example, ", "host: '*.example', ", "host: b.a.example, "]);
-        let path = choices.of(&[
+        let host = choices.pick(&["", "", "", "host: a.example, ", "host: '*.example', ", "host: b.a.example, "]);
+        let path = choices.pick(&[
             "/users",
             "/users/me",
             "'/users/{id}'",
@@ -75,10 +75,10 @@ fn configuration(choices: &mut Choices, upstreams: &[Raw; 2]) -> String {
             "{regex: '^/users/[0-9]+$'}",
             "{regex: me$}",
         ]);
-        let methods = choices.of(&["", "", "methods: [GET], ", "methods: [POST, PUT], "]);
-        let headers = choices.of(&["", "", "headers: {X-A: '1'}, ", "headers: {X-A: {present: false}}, "]);
-        let query = choices.of(&["", "", "query: {q: {regex: '^[0-9]$'}}, "]);
-        let auth = choices.of(&["auth: {type: none}, ", "auth: {type: none}, ", ""]);
+        let methods = choices.pick(&["", "", "methods: [GET], ", "methods: [POST, PUT], "]);
+        let headers = choices.pick(&["", "", "headers: {X-A: '1'}, ", "headers: {X-A: {present: false}}, "]);
+        let query = choices.pick(&["", "", "query: {q: {regex: '^[0-9]$'}}, "]);
+        let auth = choices.pick(&["auth: {type: none}, ", "auth: {type: none}, ", ""]);
         let rewrite = |rewrite: &str| format!("transformations: {{request: {{rewrite: {rewrite}}}}}, upstreams: one");
         let action = match choices.below(7) {
             0 => format!("respond: {{body: r{number}}}"),
@@ -96,9 +96,9 @@ fn configuration(choices: &mut Choices, upstreams: &[Raw; 2]) -> String {
 
 /// Returns the request line and the header fields of a request.
 fn request(choices: &mut Choices, key: &str) -> (String, Vec<(String, String)>) {
-    let method = choices.of(&["GET", "GET", "POST", "DELETE"]);
-    let host = choices.of(&["a.example", "b.a.example", "B.A.Example:8080", "c.test"]);
-    let path = choices.of(&[
+    let method = choices.pick(&["GET", "GET", "POST", "DELETE"]);
+    let host = choices.pick(&["a.example", "b.a.example", "B.A.Example:8080", "c.test"]);
+    let path = choices.pick(&[
         "/users",
         "/users/",
         "/users/me",
@@ -116,7 +116,7 @@ fn request(choices: &mut Choices, key: &str) -> (String, Vec<(String, String)>) 
         "/llm/v1/chat/completions",
         "//users",
     ]);
-    let query = choices.of(&["", "", "?q=7", "?q=7&q=x", "?a=%2F&q=1"]);
+    let query = choices.pick(&["", "", "?q=7", "?q=7&q=x", "?a=%2F&q=1"]);
     let mut fields = Vec::new();
     for (name, value) in [("x-a", "1"), ("x_a", "1"), ("x-a", "2"), ("authorization", key), ("upgrade", "websocket")] {
         if choices.below(5) == 0 {

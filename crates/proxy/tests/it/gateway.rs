@@ -336,7 +336,7 @@ impl Gateway {
         let snapshot = self.shared.live.load_full();
         for upstream in &snapshot.traffic.upstreams {
             let origins = upstream.configured.iter().map(|backend| &backend.origin);
-            for state in self.shared.backends.of(&upstream.name, origins) {
+            for state in self.shared.backends.states_of(&upstream.name, origins) {
                 state.checked(Some("refused"), false);
             }
         }

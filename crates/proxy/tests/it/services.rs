@@ -245,7 +245,7 @@ trusted_proxies: [127.0.0.1]
     let text = yaml(&raw, &service.address.to_string(), "").replace("auth:\n", &entries);
     let gateway = Gateway::plain(&format!("{text}{ROUTES}"));
     let key = gateway.caller().authorization();
-    let ada = basic::of("ada", "open sesame");
+    let ada = basic::authorization_line("ada", "open sesame");
     let key = format!("authorization: {key}\r\n");
     let forged = "x-user: root\r\nX_Groups: root\r\nx-other: 1\r\n";
     for (path, credential) in [

@@ -51,7 +51,7 @@ pub(super) fn targets(
 fn checked(upstream: &Upstream, members: &[Backend], backends: &Backends) -> Vec<CheckedBackend> {
     let Some(check) = &upstream.health_check else { return Vec::new() };
     let shared = Arc::new(health_check(check));
-    let states = backends.of(&upstream.name, members.iter().map(|backend| &backend.origin));
+    let states = backends.states_of(&upstream.name, members.iter().map(|backend| &backend.origin));
     let target = |(backend, state): (&Backend, Arc<BackendState>)| CheckedBackend {
         id: format!("{} {}", upstream.name, backend.origin.id()).into(),
         endpoint: endpoint(backend, upstream, check.port),

@@ -11,8 +11,8 @@ fn id() -> RequestId {
     RequestId(Ids::new(Clock::manual(Timestamp(1))).next_uuid())
 }
 
-fn of(fields: &[(&str, &str)], traces: Option<&Traces>) -> TraceContext {
-    TraceContext::of(&get(fields), id(), traces)
+fn context(fields: &[(&str, &str)], traces: Option<&Traces>) -> TraceContext {
+    TraceContext::from_head(&get(fields), id(), traces)
 }
 
 fn traces(ppm: u32, parent: bool) -> Traces {
@@ -67,12 +67,12 @@ fn a_trace_continues_only_from_one_valid_traceparent() {
         (String::new(), false),
     ];
     for (value, continues) in &cases {
-        let trace = of(&[("traceparent", value)], None);
+        let trace = context(&[("traceparent", value)], None);
         assert_eq!(trace.parent_id.is_some(), *continues, "{value}");
         assert_eq!(trace.trace_id_text() == TRACE, *continues, "{value}");
     }
     let one = of_version("00", "");
-    assert_eq!(of(&[("traceparent", &one), ("traceparent", &one)], None).parent_id, None);
+    assert_eq!(context(&[("traceparent", &one), ("traceparent", &one)], None).parent_id, None);
 }
 
 /// The cases of the W3C's test suite for `tracestate` (`test_tracestate_*`), and whether it is forwarded.
@@ -126,7 +126,7 @@ fn a_tracestate_is_forwarded_without_members_of_invalid_keys() {
         let mut fields = vec![("traceparent", parent.as_str())];
         fields.extend(values.iter().map(|value| ("tracestate", *value)));
         let expected = if *is_forwarded { TraceState::Received } else { TraceState::Absent };
-        assert_eq!(of(&fields, None).state, expected, "{values:?}");
+        assert_eq!(context(&fields, None).state, expected, "{values:?}");
     }
     for (values, members) in [
         (&["foo=1,foo@a@b=2,bar=3"][..], "foo=1,bar=3"),
@@ -139,7 +139,7 @@ fn a_tracestate_is_forwarded_without_members_of_invalid_keys() {
         let mut fields = vec![("traceparent", parent.as_str())];
         fields.extend(values.iter().map(|value| ("tracestate", *value)));
         let head = get(&fields);
-        let trace = TraceContext::of(&head, id(), None);
+        let trace = TraceContext::from_head(&head, id(), None);
         assert_eq!(trace.state, TraceState::Members(members.as_bytes().into()), "{values:?}");
         let mut edits = HeadEdits::for_forwarding();
         trace.write(&mut edits).unwrap();
@@ -147,14 +147,14 @@ fn a_tracestate_is_forwarded_without_members_of_invalid_keys() {
         let states: Vec<_> = written.iter().filter(|field| field.known == Some(KnownName::Tracestate)).collect();
         assert_eq!(states.iter().map(|field| field.value).collect::<Vec<_>>(), [members.as_bytes()]);
     }
-    let state = of(&[("tracestate", "foo=1")], None).state;
+    let state = context(&[("tracestate", "foo=1")], None).state;
     assert_eq!(state, TraceState::Absent, "a new trace has no state");
 }
 
 #[test]
 fn the_flag_says_whether_the_request_is_sampled() {
     let flags = |flags: &str, traces: Option<&Traces>| {
-        let trace = of(&[("traceparent", &format!("00-{TRACE}-{PARENT}-{flags}"))], traces);
+        let trace = context(&[("traceparent", &format!("00-{TRACE}-{PARENT}-{flags}"))], traces);
         let text = String::from_utf8(trace.attempt_text().to_vec()).unwrap();
         assert_eq!(trace.is_sampled, text.ends_with('1') || text.ends_with('3'), "{text}");
         text[53..].to_owned()
@@ -172,13 +172,13 @@ fn the_flag_says_whether_the_request_is_sampled() {
         assert_eq!(flags(received, Some(&traces(ppm, parent))), sent, "{received} {ppm} {parent}");
     }
     assert_eq!((flags("01", None), flags("00", None), flags("fe", None)), ("01".into(), "00".into(), "02".into()));
-    assert!(of(&[], Some(&traces(1_000_000, false))).is_sampled);
-    assert!(!of(&[], Some(&traces(0, true))).is_sampled && !of(&[], None).is_sampled);
+    assert!(context(&[], Some(&traces(1_000_000, false))).is_sampled);
+    assert!(!context(&[], Some(&traces(0, true))).is_sampled && !context(&[], None).is_sampled);
 }
 
 #[test]
 fn each_attempt_has_an_id_that_its_upstream_receives() {
-    let trace = of(&[], None);
+    let trace = context(&[], None);
     let mut edits = HeadEdits::for_forwarding();
     let sent = |edits: &HeadEdits| {
         let [field] = edits.added().collect::<Vec<_>>()[..] else { panic!("not one field") };

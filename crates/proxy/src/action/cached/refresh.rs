@@ -31,7 +31,7 @@ pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, mut filling: F
         let deadlines = account.request.deadlines.clone();
         // Boxed, because it is large and passed on twice.
         let refreshing = Box::pin(async {
-            let Some(to) = ForwardedRoute::of(&route) else { return };
+            let Some(to) = ForwardedRoute::from_route(&route) else { return };
             let handled = filling.forward(to, &mut account, &mut IncomingBody::Whole, None).await;
             if let Ok(ActionResponse::Relayed(relayed)) = handled {
                 // A response that is stored arrives in another task. Any other one has no reader.

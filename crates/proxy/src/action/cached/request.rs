@@ -50,7 +50,7 @@ pub(super) fn cached_request(
     if !is_plain {
         return None;
     }
-    let mut control = CacheControl::of(head.fields().all(KnownName::CacheControl));
+    let mut control = CacheControl::from_values(head.fields().all(KnownName::CacheControl));
     if head.get(KnownName::CacheControl).is_none() {
         let mut pragma = head.fields().named(b"pragma");
         control.no_cache = pragma.any(|value| value.eq_ignore_ascii_case(b"no-cache"));
@@ -59,7 +59,7 @@ pub(super) fn cached_request(
         return None;
     }
     let key = key(to, account, &rules)?;
-    let memory = account.request.worker().shared.responses.of(&rules);
+    let memory = account.request.worker().shared.responses.route_memory(&rules);
     Some(CachedRequest { memory, rules, key, control })
 }
 

@@ -39,7 +39,7 @@ impl SentToken {
     /// # Errors
     /// The account gets no token. An account of the operator without one is an unreachable provider; a user's own one must be
     /// corrected by its user.
-    pub(super) async fn of(
+    pub(super) async fn for_key(
         account: &RequestAccount,
         provider: &Provider,
         key: AccountKey<'_>,
@@ -115,7 +115,7 @@ async fn exchange(
     let (assertion, url) = signed.map_err(TokenError::Unsigned)??;
     let origin = origin(&url);
     let worker = request.worker();
-    let pool = worker.pools.of(&origin, None, &PoolBounds::UNLIMITED);
+    let pool = worker.pools.pool_for(&origin, None, &PoolBounds::UNLIMITED);
     let head = head(&url).ok_or(TokenError::Call(ShortCallError::Request(InvalidPart::Value)))?;
     let body = Bytes::from(grant_body(&assertion));
     let call = ShortCall { head, body, connect_within: CONNECT_WITHIN, body_bytes_max: BODY_BYTES_MAX };

@@ -75,7 +75,7 @@ impl FallbackCall<'_> {
             if state.tries.attempts > 0 && account.request.deadlines.has_left() {
                 return self.failed(account, state, NoTry::Spent);
             }
-            let planned = PlannedModel::of(entry, target, &of.plan.requested);
+            let planned = PlannedModel::from_target(entry, target, &of.plan.requested);
             let Some(mut call) = self.begin(account, &planned, next.target, &mut state).await? else { continue };
             if state.admission.is_none() {
                 state.admission = Some(call.reserve(account).await?);

@@ -52,7 +52,7 @@ pub(super) struct PlannedModel {
 
 impl PlannedModel {
     /// Returns a target of an entry, for a call that requests the model with this name.
-    pub(super) fn of(entry: &Model, target: &Target, requested: &str) -> Self {
+    pub(super) fn from_target(entry: &Model, target: &Target, requested: &str) -> Self {
         let model = entry.model_of(target, requested);
         let adapts = target.adapts && !names(requested, &model);
         Self { provider: target.provider.clone(), model, prompt_cache: target.prompt_cache, adapts }
@@ -66,7 +66,7 @@ fn names(requested: &str, model: &str) -> bool {
 
 impl ModelPlan {
     /// Returns the plan for the model with this name, which the client may use.
-    pub(super) fn of(
+    pub(super) fn for_model(
         account: &mut RequestAccount,
         endpoint: Endpoint,
         model: &str,

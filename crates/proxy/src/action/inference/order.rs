@@ -166,7 +166,7 @@ mod tests {
         };
         let targets = weights.into_iter().map(target).collect();
         let entry = Model { name: "m".into(), credits: Credits(1), targets, fallback: None };
-        let states = Targets::default().of(&entry);
+        let states = Targets::default().for_model(&entry);
         let now = Instant::now();
         let choice = TargetChoice { entry: &entry, states: &states, strategy: TargetStrategy::Weighted, kept: None };
         let chosen = |chance: f64| choice.by_weight(&[0, 1, 2], now, chance, |_| false);

@@ -203,7 +203,7 @@ impl<'a> TargetCall<'a> {
         let token = match credential {
             // Boxed, because its future is large and other providers do not need it.
             Some(ChosenCredential::ServiceAccount(key)) => {
-                Some(Box::pin(SentToken::of(account, &call.provider, *key)).await?)
+                Some(Box::pin(SentToken::for_key(account, &call.provider, *key)).await?)
             }
             Some(ChosenCredential::Secret(_) | ChosenCredential::Aws(_)) | None => None,
         };
@@ -218,7 +218,7 @@ impl<'a> TargetCall<'a> {
         let trace = request.trace();
         let receiver = Receiver::Provider(provider);
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
-        let mut edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
+        let mut edits = edits.head_edits(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
         if let Some(owner) = owner {
             account_objects::edit_head(owner, request.head.fields(), &mut edits).map_err(unwritable)?;
         }

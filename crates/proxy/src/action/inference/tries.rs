@@ -290,7 +290,7 @@ mod tests {
         };
         let targets = (0..count).map(target).collect();
         let model = Model { name: "m".into(), credits: access::Credits(1), targets, fallback: None };
-        Targets::default().of(&model)
+        Targets::default().for_model(&model)
     }
 
     #[test]

@@ -57,7 +57,7 @@ async fn listed(request: &RequestContext, client: &Client, provider: &Arc<Provid
 
 /// Requests the list of a provider; the cause of a failure is for the log.
 async fn fetched(worker: &Rc<Worker>, provider: &Provider, head: Head) -> Result<Vec<Box<str>>, String> {
-    let pool = worker.pools.of(&provider.origin, provider.tls.as_ref(), &PoolBounds::UNLIMITED);
+    let pool = worker.pools.pool_for(&provider.origin, provider.tls.as_ref(), &PoolBounds::UNLIMITED);
     let call = ShortCall { head, body: Bytes::new(), connect_within: CONNECT_WITHIN, body_bytes_max: LIST_BYTES_MAX };
     let response = call.send(&worker.connector, &pool).await.map_err(|error| error.to_string())?;
     if !response.head.is_success() {

@@ -18,7 +18,7 @@ use crate::worker::decisions::ServiceError;
 /// Asks the service about a request.
 pub(super) async fn exchange(request: &RequestContext, entry: &ServiceEntry) -> Result<ShortResponse, ServiceError> {
     let worker = request.worker();
-    let pool = worker.pools.of(&entry.url.origin, entry.tls.as_ref(), &PoolBounds::UNLIMITED);
+    let pool = worker.pools.pool_for(&entry.url.origin, entry.tls.as_ref(), &PoolBounds::UNLIMITED);
     let call = ShortCall {
         head: head(request, entry)?,
         body: Bytes::new(),
@@ -46,7 +46,7 @@ fn head(request: &RequestContext, entry: &ServiceEntry) -> Result<Head, ServiceE
         certificate: request.at.peer.certificate_subject(),
     };
     trust.apply(&mut edits, received.fields()).map_err(ServiceError::Request)?;
-    let control_cookies = ControlCookies::of(request.snapshot.process.brand.slug());
+    let control_cookies = ControlCookies::from_key_prefix(request.snapshot.process.brand.slug());
     control_cookies.withhold(&mut edits, received.fields()).map_err(ServiceError::Request)?;
     for field in edits.kept(received.fields()).chain(edits.added()) {
         write(&String::from_utf8_lossy(field.name), field.value)?;

@@ -21,7 +21,7 @@ fn gateway(limit: bool, origin: bool) -> GatewayFields<'static> {
     let sharing = origin.map(|_| Sharing { origin, credentials: false, exposed: None, varies: true });
     let item = limit.then(|| LimitItem::of_rate(LimitSource::PerMinute, LimitUnit::Count, level));
     let limits = LimitItems::new(None, item.into_iter());
-    let control_cookies = ControlCookies::of("tollgate");
+    let control_cookies = ControlCookies::from_key_prefix("tollgate");
     GatewayFields { id, limits, vendor: None, sharing, control_cookies, headers: None, now: NOW }
 }
 

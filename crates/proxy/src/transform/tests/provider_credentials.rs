@@ -53,8 +53,9 @@ fn a_signed_call_has_the_signature_and_no_other_credential() {
         surface: ai::ClaudeSurface::Anthropic,
         credential: Some(credential),
     });
-    let edits = RequestEdits { trace: &TraceContext::of(&head, id(), None), destination: &destination, receiver };
-    let edits = edits.of(&head, Vec::new()).unwrap();
+    let edits =
+        RequestEdits { trace: &TraceContext::from_head(&head, id(), None), destination: &destination, receiver };
+    let edits = edits.head_edits(&head, Vec::new()).unwrap();
     assert!(!format!("{edits:?}").contains("sk-real"));
     let written = Written::new(&head, &edits);
     assert_eq!(written.value("authorization"), "AWS4-HMAC-SHA256 sk-real");

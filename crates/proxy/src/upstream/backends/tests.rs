@@ -43,7 +43,7 @@ fn a_state_survives_while_it_is_configured_or_in_use() {
     let backends = Backends::new(Metrics::new());
     let name: Arc<str> = "u".into();
     let live = running(&[1]);
-    let of = |port| backends.of(&name, [&origin(port)]).remove(0);
+    let of = |port| backends.states_of(&name, [&origin(port)]).remove(0);
     of(1).counts(0).begin();
     let used = of(2);
     drop(of(3));
@@ -58,7 +58,7 @@ fn a_state_survives_while_it_is_configured_or_in_use() {
 #[test]
 fn counts_are_the_sum_of_all_workers() {
     let backends = Backends::new(Metrics::new());
-    let state = backends.of(&"u".into(), [&origin(1)]).remove(0);
+    let state = backends.states_of(&"u".into(), [&origin(1)]).remove(0);
     let first = state.counts(0);
     let second = state.counts(1);
     first.begin();
@@ -89,7 +89,7 @@ fn counts_are_the_sum_of_all_workers() {
 fn durations_are_the_sum_of_all_workers() {
     let backends = Backends::new(Metrics::new());
     let live = running(&[1]);
-    let state = backends.of(&"u".into(), [&origin(1)]).remove(0);
+    let state = backends.states_of(&"u".into(), [&origin(1)]).remove(0);
     for (worker, waited_us) in [(0, 1_000), (1, 3_000), (1, 5_000)] {
         uses(&state, &state.counts(worker)).answered(waited_us, Instant::now());
     }
@@ -109,7 +109,7 @@ fn configured_backends_with_a_share_are_shown_before_their_first_request_and_aft
     let zero = |port: u16| (format!("http://127.0.0.1:{port}"), 0, telemetry::BackendCondition::Available);
     assert_eq!(shown(), [zero(1), zero(3)]);
     assert_eq!(backends.states.lock().unwrap().len(), 0);
-    drop(backends.of(&"u".into(), [&origin(3)]));
+    drop(backends.states_of(&"u".into(), [&origin(3)]));
     assert_eq!(shown(), [zero(3), zero(1)]);
 }
 
@@ -121,7 +121,7 @@ fn members_with_one_address_are_shown_with_their_names() {
     let one = at_address("one.internal");
     let two = at_address("two.internal");
     let live = weighted([&one, &two].map(|origin| Backend { origin: origin.clone(), weight: 1 }).to_vec());
-    drop(backends.of(&"u".into(), [&two]));
+    drop(backends.states_of(&"u".into(), [&two]));
     let statuses = backends.statuses(&live);
     let shown: Vec<_> = statuses.iter().map(|status| (&*status.url, status.name.as_deref())).collect();
     let url = "http://10.0.0.7";
@@ -137,20 +137,20 @@ fn a_scrape_does_not_change_the_share_of_a_backend_that_appears_later() {
     };
     let backends = Backends::new(Metrics::new());
     drop(backends.statuses(&running(&[1, 2])));
-    assert_eq!(shares(&backends.of(&"u".into(), [&origin(1)])), [true]);
+    assert_eq!(shares(&backends.states_of(&"u".into(), [&origin(1)])), [true]);
     drop(backends.statuses(&running(&[1, 2])));
-    assert_eq!(shares(&backends.of(&"u".into(), &all)), [true, false]);
+    assert_eq!(shares(&backends.states_of(&"u".into(), &all)), [true, false]);
 
     let together = Backends::new(Metrics::new());
     drop(together.statuses(&running(&[1, 2])));
-    assert_eq!(shares(&together.of(&"u".into(), &all)), [true, true]);
+    assert_eq!(shares(&together.states_of(&"u".into(), &all)), [true, true]);
 }
 
 #[test]
 fn a_removed_backend_is_shown_while_it_has_requests_in_flight() {
     let backends = Backends::new(Metrics::new());
     let live = running(&[2]);
-    let states = backends.of(&"u".into(), &[origin(1), origin(2)]);
+    let states = backends.states_of(&"u".into(), &[origin(1), origin(2)]);
     let counts = states[0].counts(0);
     counts.begin();
     let shown = || {
@@ -170,9 +170,9 @@ fn a_backend_that_is_new_beside_others_starts_with_a_part_of_its_share() {
     let backends = Backends::new(Metrics::new());
     let slow = Duration::from_secs(10);
     let all = [origin(1), origin(2)];
-    let at_start = backends.of(&"u".into(), &all);
+    let at_start = backends.states_of(&"u".into(), &all);
     assert!(at_start.iter().all(|state| state.started_share(slow, Instant::now()) == 1.0));
-    let with_new = backends.of(&"u".into(), &[origin(1), origin(3)]);
+    let with_new = backends.states_of(&"u".into(), &[origin(1), origin(3)]);
     let new = &with_new[1];
     assert!(new.started_share(slow, Instant::now()) < 1.0);
     let since = Instant::now();
@@ -188,7 +188,7 @@ fn workers_together_never_eject_the_last_two_backends() {
     let rules = BackendRules { ejection, ..BackendRules::default() };
     for _ in 0..200 {
         let backends = Backends::new(Metrics::new());
-        let states = backends.of(&"u".into(), &[origin(1), origin(2)]);
+        let states = backends.states_of(&"u".into(), &[origin(1), origin(2)]);
         let barrier = std::sync::Barrier::new(4);
         std::thread::scope(|scope| {
             for worker in 0..4 {

@@ -27,10 +27,10 @@ impl TwoWorkers {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let rules = PoolRules { max_connections: Some(connections_max), ..PoolRules::DEFAULT };
-        let bounds = PoolBounds { rules, limit: ConnectionLimit::of(&rules, wanted), workers: 2 };
+        let bounds = PoolBounds { rules, limit: ConnectionLimit::from_rules(&rules, wanted), workers: 2 };
         let origin = Origin::parse(&format!("http://{address}")).unwrap();
         let pools = [Rc::<Pools>::default(), Rc::<Pools>::default()];
-        let backend = [0, 1].map(|worker: usize| pools[worker].of(&origin, None, &bounds));
+        let backend = [0, 1].map(|worker: usize| pools[worker].pool_for(&origin, None, &bounds));
         Self { pools, backend, address, buffers: Rc::default(), _listener: listener }
     }
 

@@ -46,7 +46,7 @@ impl PeakEwma {
 
     /// Returns the average in microseconds at `now`: without observations it approaches 0, so that a backend that was slow is
     /// tried again.
-    pub(crate) fn at(&self, now: Instant) -> f64 {
+    pub(crate) fn average_at(&self, now: Instant) -> f64 {
         self.average() * self.weight(now)
     }
 
@@ -76,14 +76,14 @@ mod tests {
         let begin = Instant::now();
         let at = |ms| begin + Duration::from_millis(ms);
         let average = PeakEwma::new(begin);
-        assert_eq!(average.at(at(5)), 0.0);
+        assert_eq!(average.average_at(at(5)), 0.0);
         average.note(2_000, at(10));
         average.note(50_000, at(20));
-        assert_eq!(average.at(at(20)), 50_000.0);
+        assert_eq!(average.average_at(at(20)), 50_000.0);
         average.note(2_000, at(1_020));
-        let after_1_s = average.at(at(1_020));
+        let after_1_s = average.average_at(at(1_020));
         assert!((45_000.0..46_000.0).contains(&after_1_s), "{after_1_s}");
-        assert!((after_1_s * 0.36..after_1_s * 0.37).contains(&average.at(at(11_020))));
+        assert!((after_1_s * 0.36..after_1_s * 0.37).contains(&average.average_at(at(11_020))));
     }
 
     #[test]
@@ -92,6 +92,6 @@ mod tests {
         let average = PeakEwma::new(begin);
         average.note(500, begin);
         average.note_failure(begin);
-        assert_eq!(average.at(begin), 1_000_000.0);
+        assert_eq!(average.average_at(begin), 1_000_000.0);
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct CacheControl {
 
 impl CacheControl {
     /// Reads the values of all fields of this name.
-    pub(crate) fn of<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn from_values<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut directives = Self::default();
         for value in values {
             let mut rest = value;
@@ -116,7 +116,7 @@ mod tests {
                 CacheControl { stale_while_revalidate: 7, stale_if_error: Some(9), ..none },
             ),
         ] {
-            assert_eq!(CacheControl::of(values.iter().map(|value| value.as_bytes())), expected, "{values:?}");
+            assert_eq!(CacheControl::from_values(values.iter().map(|value| value.as_bytes())), expected, "{values:?}");
         }
     }
 }

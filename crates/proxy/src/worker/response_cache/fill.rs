@@ -33,7 +33,7 @@ pub(crate) struct RunningFill {
 
 impl FillRole {
     /// Lets a request fill the key, unless it waits for another one that does.
-    pub(crate) fn of(memory: &Arc<RouteMemory>, key: &CacheKey, request: &Head, now: Timestamp) -> Self {
+    pub(crate) fn for_request(memory: &Arc<RouteMemory>, key: &CacheKey, request: &Head, now: Timestamp) -> Self {
         match memory.fill(key, request, now) {
             FillTurn::Waits(state) => Self::Waits(state),
             FillTurn::Begun(begun) => {

@@ -43,7 +43,7 @@ pub(crate) struct Freshness {
 pub(crate) fn judge(facts: &ExchangeFacts<'_>) -> Option<Freshness> {
     let fields = facts.fields;
     let targeted = targeted(fields.named(b"cdn-cache-control"));
-    let control = targeted.unwrap_or_else(|| CacheControl::of(fields.all(KnownName::CacheControl)));
+    let control = targeted.unwrap_or_else(|| CacheControl::from_values(fields.all(KnownName::CacheControl)));
     // `must-understand` replaces `no-store` for caches that know the rules of the status (RFC 9111, 5.2.2.3).
     let forbids = if control.must_understand { !is_understood(facts.status) } else { control.no_store };
     if forbids || control.is_private || fields.get(KnownName::SetCookie).is_some() {

@@ -56,7 +56,7 @@ impl ResponseMemories {
     }
 
     /// Returns the memory of a route.
-    pub(crate) fn of(&self, rules: &Arc<CacheRules>) -> Arc<RouteMemory> {
+    pub(crate) fn route_memory(&self, rules: &Arc<CacheRules>) -> Arc<RouteMemory> {
         let address = Arc::as_ptr(rules).addr();
         // Rules that are in use keep their address, so only unused ones have an equal address.
         let is_of = |known: &&RuledMemory| known.rules.strong_count() > 0;
@@ -143,8 +143,8 @@ mod tests {
         let memories = ResponseMemories::default();
         let large = rules(200_000);
         let small = rules(100_000);
-        let first = memories.of(&large);
-        let second = memories.of(&small);
+        let first = memories.route_memory(&large);
+        let second = memories.route_memory(&small);
         fill_up(&first, "first");
         assert!((190_000..=200_000).contains(&first.bytes()), "{}", first.bytes());
         fill_up(&second, "second");
@@ -153,7 +153,7 @@ mod tests {
         // A configuration without the first route frees its part.
         drop((first, large));
         let other = rules(150_000);
-        fill_up(&memories.of(&other), "third");
+        fill_up(&memories.route_memory(&other), "third");
         assert!((140_000..=150_000).contains(&memories.totals().1), "{:?}", memories.totals());
     }
 }

@@ -38,7 +38,7 @@ pub(in crate::worker::response_cache) fn response_at(
 }
 
 fn begin(memory: &Arc<RouteMemory>, key: &CacheKey, request: &Head) -> RunningFill {
-    match FillRole::of(memory, key, request, AT) {
+    match FillRole::for_request(memory, key, request, AT) {
         FillRole::Fills(fill) => fill,
         FillRole::Waits(_) => panic!("the key is filled"),
     }
@@ -236,7 +236,9 @@ fn an_aborted_fill_lets_another_request_fill_the_key() {
     let request = get(&[]);
     let key = key("http://h/a", "");
     let first = begin(&memory, &key, &request);
-    let FillRole::Waits(state) = FillRole::of(&memory, &key, &request, AT) else { panic!("the key is filled") };
+    let FillRole::Waits(state) = FillRole::for_request(&memory, &key, &request, AT) else {
+        panic!("the key is filled")
+    };
     drop(first);
     assert!(matches!(&*state.borrow(), FillState::Aborted));
     begin(&memory, &key, &request).fail();
@@ -255,7 +257,7 @@ fn requests_of_an_uncacheable_key_do_not_wait_for_each_other_for_some_time() {
     second.store(response("", 10, &request));
     drop(first);
     let _third = begin(&memory, &key, &request);
-    assert!(matches!(FillRole::of(&memory, &key, &request, AT), FillRole::Waits(_)));
+    assert!(matches!(FillRole::for_request(&memory, &key, &request, AT), FillRole::Waits(_)));
     let later = AT.after(UNCACHEABLE_FOR);
     for number in 0..UNCACHEABLE_MAX * 2 {
         memory.note_uncacheable(&number.to_string().into_bytes().into(), if number % 2 == 0 { AT } else { later });
