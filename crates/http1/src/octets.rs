@@ -216,7 +216,7 @@ pub(crate) fn before_colon(octets: &[u8]) -> Option<&[u8]> {
     });
     let in_rest = || rest.iter().position(|octet| *octet == b':' || is_control(*octet));
     let place = places.next().or_else(|| in_rest().map(|place| 8 * words.len() + place))?;
-    octets.get(..place).filter(|_| octets.get(place) == Some(&b':'))
+    if octets.get(place) == Some(&b':') { octets.get(..place) } else { None }
 }
 
 /// Optional whitespace around a value (RFC 9110, 5.6.3): spaces and tabs.

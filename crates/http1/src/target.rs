@@ -230,7 +230,7 @@ fn has_overlong(path: &[u8]) -> bool {
     });
     let mut previous = None;
     escapes.any(|(octet, is_followed_by_escape)| {
-        let first = std::mem::replace(&mut previous, octet.filter(|_| is_followed_by_escape));
+        let first = std::mem::replace(&mut previous, if is_followed_by_escape { octet } else { None });
         match (first, octet) {
             (_, Some(0xc0 | 0xc1)) => true,
             (Some(0xe0), Some(0x80..=0x9f)) | (Some(0xf0), Some(0x80..=0x8f)) => true,

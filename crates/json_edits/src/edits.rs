@@ -174,7 +174,7 @@ fn put<'a>(root: &mut Value<'a>, pointer: &'a Pointer, new: Value<'a>, room: &mu
 /// Returns the position of an element that a step names (RFC 6901, 4): without leading zeros.
 fn position(step: &str) -> Option<usize> {
     let is_number = step == "0" || (step.bytes().all(|digit| digit.is_ascii_digit()) && !step.starts_with('0'));
-    step.parse().ok().filter(|_| is_number)
+    if is_number { step.parse().ok() } else { None }
 }
 
 #[cfg(test)]

@@ -22,7 +22,10 @@ impl Pointer {
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let expected =
             "a JSON Pointer of at most 1,024 bytes and 32 names: /a/b, with ~1 for a slash and ~0 for a tilde";
-        let rest = text.strip_prefix('/').filter(|_| text.len() <= LEN_MAX).ok_or(expected)?;
+        if text.len() > LEN_MAX {
+            return Err(expected);
+        }
+        let rest = text.strip_prefix('/').ok_or(expected)?;
         let steps: Vec<Box<str>> = rest.split('/').map(step).collect::<Option<_>>().ok_or(expected)?;
         if steps.len() > STEPS_MAX {
             return Err(expected);

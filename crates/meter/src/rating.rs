@@ -159,7 +159,7 @@ impl Rates {
     /// Returns the rate of a class by its name; `None` if it is unknown or of another kind.
     #[must_use]
     pub fn of_class(&self, class: &str) -> Option<u64> {
-        CLASSES.into_iter().zip(self.of_classes()).find_map(|(name, rate)| rate.filter(|_| name == class))
+        CLASSES.into_iter().zip(self.of_classes()).find_map(|(name, rate)| if name == class { rate } else { None })
     }
 
     /// The rates in the order of [`Usage::classes`].

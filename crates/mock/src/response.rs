@@ -249,7 +249,7 @@ fn content(request: &CallBody<'_>, format: Format, options: &MockTiming) -> Resp
         }
         Behaviour::Echo => words(Cow::Owned(request.last_user_text())),
         _ if has_tools(format) => {
-            let demanded = || request.demanded_tool().filter(|_| !request.ends_with_tool_result());
+            let demanded = || if request.ends_with_tool_result() { None } else { request.demanded_tool() };
             let document = request.document().map(|document| words(Cow::Owned(document)));
             document.or_else(|| demanded().map(tool_call)).unwrap_or_else(|| words(Cow::Borrowed(GREETING)))
         }

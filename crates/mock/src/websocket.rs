@@ -35,7 +35,10 @@ impl WebSocketEcho {
     /// Returns the WebSocket that a request asks for; `None` if it asks for none.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let upgrade = headers.get(http::header::UPGRADE)?.to_str().ok()?;
-        let key = headers.get(http::header::SEC_WEBSOCKET_KEY).filter(|_| upgrade.eq_ignore_ascii_case("websocket"))?;
+        if !upgrade.eq_ignore_ascii_case("websocket") {
+            return None;
+        }
+        let key = headers.get(http::header::SEC_WEBSOCKET_KEY)?;
         let mut hash = Sha1::new();
         hash.update(key.as_bytes());
         hash.update(ACCEPT_TEXT);

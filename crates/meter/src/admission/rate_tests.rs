@@ -96,7 +96,7 @@ fn rate_of_a_plan_covers_all_keys_of_a_user() {
     };
     let narrow = limits(401, Some(2));
     let wide = limits(402, None);
-    let narrow_admitted = (0..9).filter(|_| spend(&meter, &request(&narrow, 1)).is_ok()).count();
+    let narrow_admitted = (0..9).map(|_| spend(&meter, &request(&narrow, 1))).filter(Result::is_ok).count();
     let level = meter.admit(&request(&wide, 1)).unwrap().info().rate.unwrap();
     assert_eq!((narrow_admitted, level.limit, level.remaining), (2, 60, 57));
 }

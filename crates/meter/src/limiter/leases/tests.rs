@@ -306,7 +306,7 @@ fn a_share_is_the_limit_divided_by_the_nodes_and_at_least_one() {
         let RequestTerms::TokenBucket(rate) = bucket(limit).share(number(nodes)) else { panic!() };
         assert_eq!(rate.burst(), expected);
         let bucket = Bucket::default();
-        let admitted = (0..2 * limit).filter(|_| bucket.take(rate, Mono(BEGIN)).is_ok()).count();
+        let admitted = (0..2 * limit).map(|_| bucket.take(rate, Mono(BEGIN))).filter(Result::is_ok).count();
         assert_eq!(admitted, usize::try_from(expected).unwrap());
     }
 }
