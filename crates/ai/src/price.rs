@@ -125,7 +125,7 @@ impl Price {
         let mut lines = rates.lines(usage).unwrap_or_default();
         lines.extend(billed.and_then(|billed| price.units.line(billed)));
         for (place, count) in usage.tools.counts().into_iter().enumerate() {
-            let alone = std::array::from_fn(|other| count.filter(|_| other == place));
+            let alone = std::array::from_fn(|other| if other == place { count } else { None });
             lines.extend(price.units.tool_lines(&ToolCalls::of_counts(alone)).unwrap_or_default());
         }
         lines.extend(price.units.request_line());

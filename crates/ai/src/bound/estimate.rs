@@ -38,10 +38,10 @@ impl Extent {
         let input = text_bytes.div_ceil(BYTES_PER_TOKEN).saturating_add(images).saturating_add(self.file_tokens);
         let of_model =
             |tokens: u64, most: fn(TokenLimits) -> u64| limits.map_or(tokens, |limits| tokens.min(most(limits)));
-        let each = match self.limit.requested.filter(|_| !self.limit.odd) {
-            Some(requested) => requested,
-            None if self.has_text() => OUTPUT_PRESUMED,
-            None => 0,
+        let each = match self.limit.requested {
+            Some(requested) if !self.limit.odd => requested,
+            Some(_) | None if self.has_text() => OUTPUT_PRESUMED,
+            Some(_) | None => 0,
         };
         let each = if self.has_output() { of_model(each, |limits| limits.output_tokens_max) } else { 0 };
         let output = each.saturating_mul(self.choices).saturating_mul(self.prompts.max(1));

@@ -121,9 +121,10 @@ fn long(long: Option<LongContextRates>) -> String {
 fn spelled(rates: &Rates, units: &UnitRates) -> String {
     let text = [rates.input, rates.cached_input, rates.cache_write_short, rates.cache_write_long, rates.output];
     let text = text.map(|rate| rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string()));
+    let image_input = if rates.image_input == rates.input { None } else { rates.image_input };
     let others = [
         ("audio_input", rates.audio_input),
-        ("image_input", rates.image_input.filter(|_| rates.image_input != rates.input)),
+        ("image_input", image_input),
         ("audio_output", rates.audio_output),
         ("image_output", rates.image_output),
         ("image", units.image),

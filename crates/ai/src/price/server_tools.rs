@@ -101,7 +101,10 @@ pub(super) fn filled(own: UnitRates, provider: &str, model: &str) -> UnitRates {
         return own;
     }
     let known = rates(provider, model);
-    let unless = |other: Option<u64>, rate: Option<u64>| rate.filter(|_| other.is_none());
+    let unless = |other: Option<u64>, rate: Option<u64>| if other.is_none() { rate } else { None };
+    // A fee of the request that covers the searches is not added to the row's own fee of a search.
+    let covers_own_searches = known.search == Some(0) && own.search.is_some();
+    let known_request = if covers_own_searches { None } else { known.request };
     UnitRates {
         search: own.search.or(unless(own.search_prompt, known.search)),
         search_prompt: own.search_prompt.or(unless(own.search, known.search_prompt)),
@@ -109,8 +112,7 @@ pub(super) fn filled(own: UnitRates, provider: &str, model: &str) -> UnitRates {
         maps_prompt: own.maps_prompt.or(unless(own.maps_query, known.maps_prompt)),
         container: own.container.or(known.container),
         file_search: own.file_search.or(known.file_search),
-        // A fee of the request that covers the searches is not added to the row's own fee of a search.
-        request: own.request.or(known.request.filter(|_| known.search != Some(0) || own.search.is_none())),
+        request: own.request.or(known_request),
         ..own
     }
 }

@@ -98,7 +98,7 @@ impl PriceTerms {
     fn parse(suffix: &str) -> Option<Self> {
         let (rest, us) = suffix.strip_suffix("+us").map_or((suffix, false), |rest| (rest, true));
         let tier = match rest.strip_prefix('+') {
-            None => Some(Tier::Standard).filter(|_| rest.is_empty()),
+            None => rest.is_empty().then_some(Tier::Standard),
             Some(word) => Tier::ALL.into_iter().find(|tier| *tier != Tier::Standard && tier.as_str() == word),
         };
         Some(Self { tier: tier?, us })
@@ -164,8 +164,11 @@ impl Price {
     #[must_use]
     pub fn of_figures(&self, version: &str) -> Option<Cow<'_, Self>> {
         let has_figures = ["configured-", "file-"].iter().any(|start| version.starts_with(start));
+        if !has_figures {
+            return None;
+        }
         let figures = self.version.split_once('@').map_or(&*self.version, |(figures, _)| figures);
-        let rest = version.strip_prefix(figures).filter(|_| has_figures)?;
+        let rest = version.strip_prefix(figures)?;
         let terms = match rest.strip_prefix('@') {
             Some(days) => days.split_at_checked(days.find('+').unwrap_or(days.len()))?.1,
             None => rest,

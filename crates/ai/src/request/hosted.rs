@@ -49,9 +49,11 @@ impl RequestFields {
         let mut added = format!("\"{VERSION}\":\"{}\"", hosted.version);
         let betas = betas.split(',').filter_map(|beta| (hosted.beta)(beta.trim()));
         let mut sent: Vec<&str> = Vec::new();
-        for beta in betas.filter(|_| !has_betas).take(BETAS_MAX) {
-            if !sent.contains(&beta) {
-                sent.push(beta);
+        if !has_betas {
+            for beta in betas.take(BETAS_MAX) {
+                if !sent.contains(&beta) {
+                    sent.push(beta);
+                }
             }
         }
         if !sent.is_empty() {

@@ -50,7 +50,10 @@ pub(super) fn characters(text: &str, at: &Range<usize>) -> Option<u64> {
                 }
                 if (0xd800..0xdc00).contains(&unit) {
                     // The second half of a surrogate pair must follow immediately.
-                    let low = parts.next().filter(|_| rest.is_empty())?.strip_prefix('u')?;
+                    if !rest.is_empty() {
+                        return None;
+                    }
+                    let low = parts.next()?.strip_prefix('u')?;
                     let (digits, rest) = low.split_at_checked(4)?;
                     let unit = u16::from_str_radix(digits, 16).ok()?;
                     (0xdc00..0xe000).contains(&unit).then(|| 1 + characters_of(rest))?

@@ -38,7 +38,8 @@ pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) 
     let is_form = content_type.is_some_and(multipart::is_form);
     let must_be_form = matches!(called.endpoint, Endpoint::AudioTranscriptions | Endpoint::AudioTranslations);
     if must_be_form || (is_form && called.endpoint == Endpoint::ImagesEdits) {
-        return multipart::read(called, content_type.filter(|_| is_form), body);
+        let form_type = if is_form { content_type } else { None };
+        return multipart::read(called, form_type, body);
     }
     let text = json::text(body)?;
     if let Some(Dialect::Google) = called.dialect

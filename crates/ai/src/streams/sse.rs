@@ -179,7 +179,7 @@ impl Framer {
 
     fn which(&self) -> Field {
         let field = self.field.get().unwrap_or_default();
-        let bare = field.strip_prefix(BYTE_ORDER_MARK).filter(|_| self.first_line).unwrap_or(field);
+        let bare = if self.first_line { field.strip_prefix(BYTE_ORDER_MARK).unwrap_or(field) } else { field };
         match bare {
             b"data" => Field::Data,
             b"event" => Field::Event,

@@ -120,8 +120,9 @@ impl Array {
 
     /// Returns the held bytes. A part of an object may be a part of an error.
     fn rest(self, reading: &mut Reading, guard: Option<&AccountGuard>) -> Bytes {
-        let Some(guard) = guard.filter(|_| matches!(self.state, ArrayState::Object { .. })) else {
-            return self.hold.finish(false);
+        let guard = match guard {
+            Some(guard) if matches!(self.state, ArrayState::Object { .. }) => guard,
+            Some(_) | None => return self.hold.finish(false),
         };
         if self.hold.is_discarding() {
             return guard.long_element(reading).into();

@@ -178,7 +178,7 @@ impl Reading {
         } else {
             None
         };
-        self.facts.terms = self.terms.filter(|_| self.facts.usage.is_some());
+        self.facts.terms = if self.facts.usage.is_some() { self.terms } else { None };
         self.facts.raw_usage = self.raw.json();
         std::mem::take(&mut self.facts)
     }
@@ -373,7 +373,8 @@ impl Reading {
             let unreadable = plain.is_none() && !all_figures_are_counts(json);
             self.unreadable = unreadable || (self.unreadable && self.format == Format::Messages);
         }
-        self.raw.keep(json, self.scanner.picked(DELTA_USAGE).filter(|_| self.format == Format::Messages));
+        let delta = if self.format == Format::Messages { self.scanner.picked(DELTA_USAGE) } else { None };
+        self.raw.keep(json, delta);
         let usage = match self.format {
             Format::Chat | Format::Completions | Format::Embeddings => {
                 with_fees(json, plain, &mut self.raw, &mut self.tools, chat::read)

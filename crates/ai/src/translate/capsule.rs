@@ -71,7 +71,10 @@ impl Capsule {
 
     /// Reads the text of a client; `None` if it is not a capsule.
     pub(crate) fn decode(text: &str) -> Option<Self> {
-        let encoded = text.strip_prefix(CAPSULE_PREFIX).filter(|_| text.len() <= CAPSULE_BYTES_MAX)?;
+        if text.len() > CAPSULE_BYTES_MAX {
+            return None;
+        }
+        let encoded = text.strip_prefix(CAPSULE_PREFIX)?;
         let json = Base64UrlUnpadded::decode_vec(encoded).ok()?;
         let Content { kind, format, model, owner, items } = serde_json::from_slice(&json).ok()?;
         Some(Self {

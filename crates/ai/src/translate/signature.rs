@@ -16,9 +16,11 @@ pub(super) fn of_capsule(capsule: &str) -> String {
 /// Returns the text of the capsule in a field of the client's; `None` if the field has another content.
 pub(super) fn capsule_of(signature: &str) -> Option<String> {
     let is_one = signature.starts_with(SIGNATURE_PREFIX) && signature.len() <= SIGNATURE_BYTES_MAX;
-    let encoded = Some(signature).filter(|_| is_one)?;
+    if !is_one {
+        return None;
+    }
     // The letters of a capsule are those of ASCII, in which both alphabets of base64 are the same.
-    String::from_utf8(Base64Unpadded::decode_vec(encoded.trim_end_matches('=')).ok()?).ok()
+    String::from_utf8(Base64Unpadded::decode_vec(signature.trim_end_matches('=')).ok()?).ok()
 }
 
 #[cfg(test)]

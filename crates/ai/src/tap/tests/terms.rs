@@ -10,7 +10,7 @@ fn tier_terms(tier: Tier) -> Option<PriceTerms> {
 /// Returns the terms of a response whose cost is known.
 fn terms(format: Format, framing: ResponseFraming, bytes: &str) -> Option<PriceTerms> {
     let seen = seen(format, framing, bytes.as_bytes());
-    seen.terms.filter(|_| seen.unknown.is_none())
+    if seen.unknown.is_none() { seen.terms } else { None }
 }
 
 /// The terms determine a part of the cost, although a tool has no rate.

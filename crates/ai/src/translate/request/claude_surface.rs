@@ -112,8 +112,9 @@ impl Fit<'_> {
     fn system(&mut self, system: &Node<'_>) -> Outcome<String> {
         let mark = self.mark.clone();
         if system.is_text() {
-            let Some(mark) = mark.filter(|_| system.raw.get() != "\"\"") else {
-                return Ok(system.raw.get().to_owned());
+            let mark = match mark {
+                Some(mark) if system.raw.get() != "\"\"" => mark,
+                Some(_) | None => return Ok(system.raw.get().to_owned()),
             };
             let block = ObjectWriter::of_type("text").with_raw("text", system.raw.get()).with_raw(MARK, &mark).end();
             return Ok(list(&[block]));

@@ -273,22 +273,22 @@ impl Fit<'_> {
                 "thinkingBudget" | "thinking_budget" if !rules.budget => {
                     // -1 is as much as the model finds useful.
                     let budget = serde_json::from_str::<u64>(raw.get()).ok();
-                    match budget.filter(|_| rules.levels) {
-                        Some(budget) => {
+                    match budget {
+                        Some(budget) if rules.levels => {
                             self.is_changed = true;
                             out.text("thinkingLevel", thinking_level(effort_of_budget(budget), rules));
                         }
-                        None => self.leave_out(&path, !rules.levels && raw.get() != "0"),
+                        Some(_) | None => self.leave_out(&path, !rules.levels && raw.get() != "0"),
                     }
                 }
                 "thinkingLevel" | "thinking_level" if !rules.levels => {
                     let word = serde_json::from_str::<String>(raw.get()).unwrap_or_default().to_ascii_lowercase();
-                    match Effort::parse(&word).filter(|_| rules.budget) {
-                        Some(effort) => {
+                    match Effort::parse(&word) {
+                        Some(effort) if rules.budget => {
                             self.is_changed = true;
                             out.count("thinkingBudget", thinking_budget(effort));
                         }
-                        None => self.leave_out(&path, true),
+                        Some(_) | None => self.leave_out(&path, true),
                     }
                 }
                 "thinkingLevel" | "thinking_level" => {

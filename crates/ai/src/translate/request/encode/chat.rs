@@ -122,7 +122,10 @@ pub(super) fn effort(call: &Call<'_>, notes: &mut Notes<'_>) -> Option<Effort> {
 
 /// The key of the provider's cache: the client's, or the hash of its session. Other hosts may refuse the field.
 pub(super) fn cache_key(call: &Call<'_>, is_openai: bool) -> Option<String> {
-    match call.cache_key.as_ref().filter(|_| is_openai)? {
+    if !is_openai {
+        return None;
+    }
+    match call.cache_key.as_ref()? {
         CacheKey::Key(key) => Some(key.to_string()),
         CacheKey::Session(session) => Some(names::hexadecimal(session, 32)),
     }

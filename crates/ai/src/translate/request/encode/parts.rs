@@ -214,7 +214,10 @@ impl Marks {
     }
 
     fn take(&mut self, mark: Option<CacheMark>) -> Option<CacheMark> {
-        let mark = mark.filter(|_| self.left > 0)?;
+        if !self.are_left() {
+            return None;
+        }
+        let mark = mark?;
         self.left -= 1;
         Some(mark)
     }

@@ -128,8 +128,9 @@ impl<'a> Inlining<'a> {
         let reference = merged.iter().find(|(key, _)| key == REF).map(|(_, value)| *value);
         let Some(raw) = reference else { return self.object(merged, depth) };
         let reference: String = serde_json::from_str(raw.get()).unwrap_or_default();
-        let Some(target) = self.resolve(&reference).filter(|_| !self.open.contains(&reference)) else {
-            return self.referring(&reference, merged);
+        let target = match self.resolve(&reference) {
+            Some(target) if !self.open.contains(&reference) => target,
+            Some(_) | None => return self.referring(&reference, merged),
         };
         let own = without(merged, REF);
         let of_target = self.work.fields(target).unwrap_or_default();

@@ -119,9 +119,9 @@ impl OutputItem {
     }
 
     fn write(&self, status: &str, text: &str, state: Option<&str>) -> String {
-        let parts = match self.part(text).filter(|_| !text.is_empty()) {
-            Some(part) => format!("[{part}]"),
-            None => "[]".to_owned(),
+        let parts = match self.part(text) {
+            Some(part) if !text.is_empty() => format!("[{part}]"),
+            Some(_) | None => "[]".to_owned(),
         };
         let object = ObjectWriter::new().with("id", &self.id);
         match &self.kind {
