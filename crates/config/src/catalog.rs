@@ -121,8 +121,9 @@ impl Traffic {
         opens: impl Fn(&str) -> bool,
         usable: impl Fn(&Provider) -> bool,
     ) -> Vec<CatalogModel<'_>> {
-        let Some(of) = self.plan_models.get(plan).filter(|_| self.ai.is_some()) else {
-            return self.catalog(at, opens, usable);
+        let of = match self.plan_models.get(plan) {
+            Some(of) if self.ai.is_some() => of,
+            Some(_) | None => return self.catalog(at, opens, usable),
         };
         let is_shown = |name: &str| opens(name) && !of.aliases.contains_key(name) && self.includes_meant(of, name);
         let mut catalog = self.catalog(at, is_shown, &usable);

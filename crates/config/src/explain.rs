@@ -261,7 +261,7 @@ impl Snapshot {
         match acted {
             Ok((action, status)) => {
                 to.action = Some(action);
-                to.status = status.filter(|_| !authentication.is_required());
+                to.status = if authentication.is_required() { None } else { status };
             }
             Err(refusal) => to.refusal = Some(refusal),
         }

@@ -105,7 +105,7 @@ pub fn load_for_store(sources: Sources<'_>) -> Result<Process, ConfigError> {
     let compiled = compile(&reader, &root, &flags, Vec::new());
     let problems = reader.problems(Some(&root));
     let is_valid = problems.iter().all(|problem| problem.concern != Concern::All);
-    let process = compiled.filter(|_| is_valid).map(|compiled| compiled.snapshot.process);
+    let process = if is_valid { compiled.map(|compiled| compiled.snapshot.process) } else { None };
     process.ok_or_else(|| ConfigError::of(problems))
 }
 

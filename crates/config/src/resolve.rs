@@ -133,7 +133,10 @@ impl Traffic {
                 entry: None,
             });
         }
-        let only = self.only_provider(endpoint, asked).filter(|_| !asked.is_empty()).ok_or(ResolveError::NotFound)?;
+        if asked.is_empty() {
+            return Err(ResolveError::NotFound);
+        }
+        let only = self.only_provider(endpoint, asked).ok_or(ResolveError::NotFound)?;
         let model: Arc<str> = asked.into();
         let credits = self.credits(only, asked);
         let provider = Arc::clone(only);
@@ -152,7 +155,8 @@ impl Traffic {
         };
         let nearest = self.providers.iter().filter_map(far).min()?;
         let mut serving = self.providers.iter().filter(|provider| far(provider) == Some(nearest));
-        serving.next().filter(|_| serving.next().is_none())
+        let first = serving.next()?;
+        if serving.next().is_none() { Some(first) } else { None }
     }
 
     /// Returns the providers that are on, and those that a stored credential switches on.

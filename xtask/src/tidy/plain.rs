@@ -17,7 +17,6 @@ const ALLOWED: &[Allowance] = &[
     Allowance { folder: "bench", prepositions: 8, filters: 3 },
     Allowance { folder: "billing", prepositions: 6, filters: 4 },
     Allowance { folder: "cluster", prepositions: 3, filters: 1 },
-    Allowance { folder: "config", prepositions: 0, filters: 26 },
     Allowance { folder: "control", prepositions: 60, filters: 16 },
     Allowance { folder: "discovery", prepositions: 4, filters: 1 },
     Allowance { folder: "e2e", prepositions: 10, filters: 0 },

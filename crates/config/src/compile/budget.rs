@@ -32,7 +32,7 @@ pub(super) fn budgets(reader: &SettingsReader<'_>, input: &BudgetsInput) -> Budg
 /// Returns the positions of the plans and the budgets. An entry that is missing in the snapshot is an error, so the
 /// positions are in the same order.
 pub(super) fn limit_places(traffic: &TrafficInput) -> LimitPlaces {
-    let place = |location: &Location| location.at.place().filter(|_| location.is_given());
+    let place = |location: &Location| if location.is_given() { location.at.place() } else { None };
     let plans = traffic.plans.list.iter().map(|plan| place(&plan.location));
     let budgets = traffic.budgets.limits.list.iter().map(|budget| place(&budget.location));
     LimitPlaces { plans: plans.collect(), budgets: budgets.collect() }

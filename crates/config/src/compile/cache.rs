@@ -29,7 +29,8 @@ impl SharedCaches {
 
     /// Compiles the cache of the route with this number.
     pub(super) fn rules(&self, reader: &SettingsReader<'_>, input: &CacheInput, route: usize) -> Arc<CacheRules> {
-        let shared_scope = self.scope.filter(|_| is_shared(input)).map(|scope| scope.part(route));
+        let scope = if is_shared(input) { self.scope } else { None };
+        let shared_scope = scope.map(|scope| scope.part(route));
         if shared_scope.is_some() && !self.has_redis {
             let location = &input.location;
             let message = format!("`{}` stores responses in Redis, and the file has no Redis", location.path);

@@ -142,9 +142,8 @@ impl ChargedModels {
             !plan.location.has("models") || plan.models.list.iter().any(|model| is_match(&model.value, target))
         };
         let targets = self.entries.iter().filter(|(entry, _)| lists(entry)).flat_map(|(_, targets)| targets);
-        let names = targets
-            .filter(is_in_plan)
-            .flat_map(|target| [Some(target.as_str()), Some(bare(target)).filter(|_| self.is_only)]);
+        let names =
+            targets.filter(is_in_plan).flat_map(|target| [Some(target.as_str()), self.is_only.then(|| bare(target))]);
         let name = names.flatten().find(|name| !lists(name))?;
         Some(Note::ChargeLeavesOut {
             plan: plan.name.as_ref()?.value.clone(),

@@ -103,7 +103,7 @@ fn rules(
     let has_parameter =
         |template: &HeaderTemplate| template.parts.iter().any(|part| matches!(part, HeaderPart::Parameter(_)));
     let needs_path = replaced_by_values.iter().chain(&appended_values).any(has_parameter);
-    let path = path_template(from.path).filter(|_| needs_path).cloned();
+    let path = if needs_path { path_template(from.path).cloned() } else { None };
     let has_credentials = [added, appended].into_iter().flatten().any(|(_, value)| value.value.has_credential());
     let names = removed.iter().map(|name| name.value.as_str()).chain(added.iter().map(|(name, _)| name.as_str()));
     let names = names.map(Box::from).collect();

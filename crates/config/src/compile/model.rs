@@ -36,8 +36,8 @@ pub(super) fn models(
             return false;
         }
         let fallback = rules(reader, entry);
-        if let Some(place) =
-            place_of_first_content(reader, entry).filter(|_| has_one_attempt(entry, fallback.as_deref()))
+        if has_one_attempt(entry, fallback.as_deref())
+            && let Some(place) = place_of_first_content(reader, entry)
         {
             notes.push(Note::FirstContentUnused { place, model: name.value.clone() });
         }

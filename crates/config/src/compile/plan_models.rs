@@ -21,7 +21,10 @@ pub(super) fn plan_models(
     let mut all = BTreeMap::new();
     for plan in &plans.list {
         let of = PlanModels { models: models(reader, plan, known), aliases: aliases(reader, plan, known) };
-        let Some(name) = plan.name.as_ref().filter(|_| of != PlanModels::default()) else { continue };
+        if of == PlanModels::default() {
+            continue;
+        }
+        let Some(name) = &plan.name else { continue };
         all.insert(name.value.as_str().into(), of);
     }
     all

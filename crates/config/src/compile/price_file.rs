@@ -117,7 +117,10 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
         }
     };
     let problems = reader.problems(tree.as_ref().ok());
-    let Some(rows) = rows.filter(|_| problems.is_empty()) else { return Err(PriceFileError::Rows(problems)) };
+    let rows = match rows {
+        Some(rows) if problems.is_empty() => rows,
+        Some(_) | None => return Err(PriceFileError::Rows(problems)),
+    };
     let PriceFileRows { as_of, is_newer, prices, long_unknown } = rows;
     let line = |at: Option<ValueOrigin>| at.and_then(ValueOrigin::place).map_or(1, |place| place.line);
     let place = |at: Option<ValueOrigin>| format!("{}:{}", path.display(), line(at));

@@ -64,9 +64,12 @@ fn composition<T>(reader: &SettingsReader<'_>, to: &Input<T>, named: (&str, &Pat
         // A parameter may contain `&` and `=`.
         let is_in_query = text.get(..at).is_none_or(|before| before.contains('?'));
         let is_in_path = !is_in_host && !is_in_query;
-        let Some((name, behind)) = after.split_once('}').filter(|_| is_in_path && !literal.contains('}')) else {
-            invalid();
-            return None;
+        let (name, behind) = match after.split_once('}') {
+            Some(split) if is_in_path && !literal.contains('}') => split,
+            Some(_) | None => {
+                invalid();
+                return None;
+            }
         };
         parts.push(TextPart::Literal(literal.into()));
         parts.push(TextPart::Capture(parameter(reader, to, (name, from))?));

@@ -66,7 +66,7 @@ fn whole(reader: &SettingsReader<'_>, path: &Input<PathMatch>, from: &PathMatch)
 pub(super) fn parameter<T>(reader: &SettingsReader<'_>, input: &Input<T>, named: (&str, &PathMatch)) -> Option<usize> {
     let (written, from) = named;
     let ends_with_rest = matches!(from, PathMatch::Template(template) if template.ends_with_rest());
-    let name = written.strip_prefix('*').filter(|_| ends_with_rest).unwrap_or(written);
+    let name = if ends_with_rest { written.strip_prefix('*').unwrap_or(written) } else { written };
     let names: Vec<&str> = match from {
         PathMatch::Template(template) => template.names().collect(),
         PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => Vec::new(),

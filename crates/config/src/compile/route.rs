@@ -184,7 +184,10 @@ pub(super) fn shortest_timeout(routes: &[Arc<Route>], general: Timeouts) -> Dura
 /// Returns the position of credits that no request uses: no client of the route has a quota.
 fn unused_credits(reader: &SettingsReader<'_>, route: &RouteInput, auth: &Auth) -> Option<String> {
     let is_unused = route.location.has("credits") && route.credits.value > 0 && !auth.may_have_plan();
-    let place = route.credits.at().filter(|_| is_unused)?.place()?;
+    if !is_unused {
+        return None;
+    }
+    let place = route.credits.at()?.place()?;
     Some(format!("{}:{}:{}", reader.file(), place.line, place.column))
 }
 

@@ -109,7 +109,7 @@ impl Snapshot {
         });
         let first = names.next()??;
         let is_same = names.all(|name| name.as_ref() == Some(&first));
-        self.plan(&first).filter(|_| is_same)
+        if is_same { self.plan(&first) } else { None }
     }
 
     /// Returns the plan of this name in the configuration.
@@ -150,7 +150,8 @@ impl Snapshot {
             }),
             Auth::Listed(entry) => Some(named(entry.plan.as_deref()?, None)),
             Auth::Basic(entry) => Some(named(entry.plan.as_deref()?, None)),
-            Auth::Forward(entry) => Some(named(entry.plan.as_deref().filter(|_| entry.subject.is_some())?, None)),
+            Auth::Forward(entry) if entry.subject.is_none() => None,
+            Auth::Forward(entry) => Some(named(entry.plan.as_deref()?, None)),
             Auth::Redis(entry) => {
                 let value = "the value of the key in Redis";
                 Some(entry.plan.as_deref().map_or_else(|| by(value.to_owned()), |name| named(name, Some(value))))

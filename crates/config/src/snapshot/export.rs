@@ -83,7 +83,10 @@ impl NatsServer {
         if !is_tls && !scheme.eq_ignore_ascii_case("nats") {
             return None;
         }
-        let authority: http::uri::Authority = rest.parse().ok().filter(|_| !rest.contains('@'))?;
+        if rest.contains('@') {
+            return None;
+        }
+        let authority: http::uri::Authority = rest.parse().ok()?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         let has_port = authority.as_str().len() > authority.host().len();
         let port = if has_port { authority.port_u16()? } else { Self::PORT };

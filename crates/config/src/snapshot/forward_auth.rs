@@ -50,7 +50,10 @@ impl ServiceUrl {
     pub fn parse(text: &str) -> Option<Self> {
         let is_plain = text.len() <= 2_048
             && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'#'));
-        let (scheme, rest) = text.split_once("://").filter(|_| is_plain)?;
+        if !is_plain {
+            return None;
+        }
+        let (scheme, rest) = text.split_once("://")?;
         let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "https" => (Scheme::Https, 443),
             "http" => (Scheme::Http, 80),

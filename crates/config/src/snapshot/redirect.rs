@@ -84,7 +84,7 @@ impl RedirectParts {
         let (name, port) = split_port(from.host);
         let host = self.host.as_deref().unwrap_or(name);
         let scheme = self.scheme.unwrap_or(from.scheme);
-        let kept = port.filter(|_| self.scheme.is_none()).and_then(|port| port.parse().ok());
+        let kept = if self.scheme.is_none() { port.and_then(|port| port.parse().ok()) } else { None };
         let port = self.port.or(kept).filter(|port| *port != if scheme == "https" { 443 } else { 80 });
         let port = port.map_or_else(String::new, |port| format!(":{port}"));
         (!host.is_empty()).then(|| HeaderValue::try_from(format!("{scheme}://{host}{port}{target}")).ok()).flatten()

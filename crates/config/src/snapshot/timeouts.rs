@@ -27,7 +27,7 @@ impl Timeouts {
     /// Returns the time after which a request ends; `is_stream` is that of an event stream, gRPC or a tunnel.
     #[must_use]
     pub fn total_of(&self, is_stream: bool) -> Duration {
-        self.total.filter(|_| self.bounds_streams || !is_stream).unwrap_or(FAR)
+        if self.bounds_streams || !is_stream { self.total.unwrap_or(FAR) } else { FAR }
     }
 
     /// Returns the shortest of the timeouts, by which the interval of checks is chosen.

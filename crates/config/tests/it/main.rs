@@ -10,8 +10,8 @@ fn root() -> PathBuf {
 }
 
 fn read(path: &Path, keys: bool) -> Result<LoadedConfig, config::ConfigError> {
-    let names = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"];
-    let environment = Environment::of(names.into_iter().filter(|_| keys).map(|name| (name, "sk-test")));
+    let names: &[&str] = if keys { &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"] } else { &[] };
+    let environment = Environment::of(names.iter().map(|name| (*name, "sk-test")));
     load(Sources { file: Some(path), environment: &environment, flags: Flags::default() })
 }
 

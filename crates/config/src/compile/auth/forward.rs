@@ -26,9 +26,8 @@ pub(super) fn forward(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Op
     {
         upstream_tls::report_unused(reader, tls, "`url` is not an `https` URL");
     }
-    if let Some(header) =
-        entry.cache_by.list.first().filter(|_| entry.subject.is_none() && !entry.location.has("subject"))
-    {
+    let has_subject = entry.subject.is_some() || entry.location.has("subject");
+    if !has_subject && let Some(header) = entry.cache_by.list.first() {
         let message = format!("`{}` has no effect without `subject`", entry.location.name("cache_by"));
         let expected = "`subject`, the header of the response that contains the subject, or no `cache_by`";
         reader.report(Problem::new(Code::BadValue, header.at(), message).expected(expected));

@@ -140,7 +140,10 @@ fn is_status(text: &str) -> bool {
 }
 
 fn status(text: &str) -> Option<StatusCode> {
-    let status: u16 = text.parse().ok().filter(|_| text.len() == 3)?;
+    if text.len() != 3 {
+        return None;
+    }
+    let status: u16 = text.parse().ok()?;
     let is_valid = (200..=599).contains(&status) && !matches!(status, 204 | 205 | 304);
     is_valid.then(|| StatusCode::from_u16(status).ok()).flatten()
 }

@@ -63,7 +63,10 @@ pub(super) fn settings(
 /// Returns a note if the variables set a receiver of another protocol. It may accept this one too, so it is no error.
 pub(super) fn note(settings: &[(&[&str], YamlNode)], environment: &Environment) -> Option<Note> {
     let has_receiver = settings.iter().any(|(path, _)| *path == OTLP);
-    let (variable, protocol) = set_of(PROTOCOLS, environment).filter(|_| has_receiver)?;
+    if !has_receiver {
+        return None;
+    }
+    let (variable, protocol) = set_of(PROTOCOLS, environment)?;
     (protocol != PROTOCOL).then_some(Note::OtherProtocol { variable })
 }
 
