@@ -313,7 +313,10 @@ fn suitable_member(
     group: Option<GroupChoice<'_>>,
     retries: &mut Retries,
 ) -> Result<Rc<Destination>, Problem> {
-    let Some(of) = group.filter(|_| head.upgrades) else { return Ok(to) };
+    if !head.upgrades {
+        return Ok(to);
+    }
+    let Some(of) = group else { return Ok(to) };
     let is_h2c = |of: &Destination| of.pool.origin.scheme == Scheme::H2c;
     retries.pass_over(of.group.backends().filter(|of| is_h2c(of)));
     if !is_h2c(&to) {

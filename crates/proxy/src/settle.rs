@@ -206,7 +206,7 @@ impl RequestAccount {
             usage: seen.usage,
             raw_usage: seen.raw_usage,
             cost,
-            unknown: unknown.filter(|_| self.call().is_some()),
+            unknown: if self.call().is_some() { unknown } else { None },
             price_version,
             own_credential: self.call().is_some_and(|call| call.own_credential),
             first_byte_us: attempt.first_byte_us,
@@ -355,7 +355,8 @@ impl RequestAccount {
         let handles = &self.request.worker().handles;
         let inference = self.inference.as_ref();
         let mut origin = self.origin();
-        origin.refused_limit = self.ending.refused_limit.take().filter(|_| summary.refusal.is_some());
+        let refused_limit = self.ending.refused_limit.take();
+        origin.refused_limit = if summary.refusal.is_some() { refused_limit } else { None };
         let format = self.call().map(|call| call.format).or_else(|| inference?.format);
         UsageEvent {
             id: self.request.id,

@@ -24,7 +24,6 @@ const ALLOWED: &[Allowance] = &[
     Allowance { folder: "insights", prepositions: 4, filters: 0 },
     Allowance { folder: "invoicing", prepositions: 4, filters: 0 },
     Allowance { folder: "ledger", prepositions: 22, filters: 6 },
-    Allowance { folder: "proxy", prepositions: 0, filters: 27 },
     Allowance { folder: "settings", prepositions: 6, filters: 1 },
     Allowance { folder: "spool", prepositions: 7, filters: 1 },
     Allowance { folder: "store", prepositions: 12, filters: 1 },

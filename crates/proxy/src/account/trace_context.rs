@@ -55,7 +55,10 @@ impl TraceContext {
     pub(crate) fn from_head(head: &Head, id: RequestId, traces: Option<&Traces>) -> Self {
         let mut parents = head.fields().all(KnownName::Traceparent);
         // Several fields are not one valid value.
-        let received = parents.next().filter(|_| parents.next().is_none()).and_then(text).and_then(parse);
+        let received = match (parents.next(), parents.next()) {
+            (Some(value), None) => text(value).and_then(parse),
+            _ => None,
+        };
         let own = *id.0.as_bytes();
         let [.., a, b, c, d, e, f, g, h] = own;
         let span_id = [a, b, c, d, e, f, g, h];

@@ -64,7 +64,8 @@ pub(super) fn check(head: &Head) -> Result<(), Problem> {
 /// Returns the key of the request, if there is exactly one.
 fn key(head: &Head) -> Option<&[u8]> {
     let mut keys = head.fields().all(KnownName::SecWebsocketKey);
-    keys.next().filter(|_| keys.next().is_none())
+    let first = keys.next()?;
+    if keys.next().is_none() { Some(first) } else { None }
 }
 
 /// Whether the upstream has accepted this request: the response has the hash of its key (RFC 6455, 4.1).

@@ -62,7 +62,10 @@ fn unavailable(message: &'static str) -> Problem {
 
 /// Returns the keyed hash of the headers by which responses are cached; `None` if the request has none of them.
 fn digest(request: &RequestContext, entry: &ServiceEntry) -> Option<CredentialDigest> {
-    let key = request.worker().digest_key.as_ref().filter(|_| !entry.cache_by.is_empty())?;
+    if entry.cache_by.is_empty() {
+        return None;
+    }
+    let key = request.worker().digest_key.as_ref()?;
     let fields = request.head.fields();
     let mut parts: Vec<&[u8]> = Vec::new();
     let mut has_any = false;
@@ -111,8 +114,10 @@ fn judge(
     let subject = match &entry.subject {
         Some(name) => {
             let mut values = head.fields().named(name.as_bytes());
-            let value =
-                values.next().filter(|_| values.next().is_none()).and_then(|value| std::str::from_utf8(value).ok());
+            let value = match (values.next(), values.next()) {
+                (Some(value), None) => std::str::from_utf8(value).ok(),
+                _ => None,
+            };
             let sub = value.and_then(SubjectText::parse).ok_or(ServiceError::Subject)?;
             Subject::Token { issuer: entry.name.clone(), sub }
         }

@@ -321,7 +321,10 @@ impl UploadStream {
     /// Returns a copy of the trailers, once in each attempt.
     fn take_trailers(&mut self) -> Option<Result<Frame<Bytes>, UploadError>> {
         let is_sent = std::mem::replace(&mut self.has_sent_trailers, true);
-        self.trailers.as_deref().filter(|_| !is_sent).map(|trailers| Ok(Frame::trailers(trailers.clone())))
+        if is_sent {
+            return None;
+        }
+        self.trailers.as_deref().map(|trailers| Ok(Frame::trailers(trailers.clone())))
     }
 
     /// Whether the body so far ends within a message of a gRPC call.

@@ -186,7 +186,10 @@ impl Head {
         let text = self.fields().named(b"grpc-timeout").next().and_then(text)?;
         let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let is_number = (1..=8).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
-        let number = digits.parse().ok().filter(|_| is_number)?;
+        if !is_number {
+            return None;
+        }
+        let number = digits.parse().ok()?;
         match unit {
             "H" => Some(Duration::from_secs(number * 3_600)),
             "M" => Some(Duration::from_secs(number * 60)),

@@ -150,7 +150,10 @@ impl Retries {
         }
         let now = account.request.read_clock();
         let is_in_time = now < account.total_at();
-        let Some(group) = group.filter(|_| is_in_time && self.may_retry()) else { return Err(problem) };
+        let group = match group {
+            Some(group) if is_in_time && self.may_retry() => group,
+            Some(_) | None => return Err(problem),
+        };
         let other = match self.other(to, group, now) {
             Ok(other) => other,
             Err(NoBackend { retry_after }) if has_failed && self.attempts + self.configured == 0 => {

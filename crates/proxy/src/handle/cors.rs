@@ -127,7 +127,8 @@ fn no_content() -> Response<Bytes> {
 /// Returns the value of `Origin`, if the head has exactly one.
 fn only_origin(head: &Head) -> Option<&[u8]> {
     let mut origins = head.fields().all(KnownName::Origin);
-    origins.next().filter(|_| origins.next().is_none())
+    let first = origins.next()?;
+    if origins.next().is_none() { Some(first) } else { None }
 }
 
 /// Returns the method of the call that a preflight request announces.

@@ -109,7 +109,7 @@ impl LimitItem {
         let is_known = by == RefusalCause::Limit || left.is_zero();
         let level = BudgetLevel { budget, period, limit, left, unspent: left };
         let item = Self::of_budget(&level, now);
-        Self { remaining: item.remaining.filter(|_| is_known), ..item }
+        Self { remaining: if is_known { item.remaining } else { None }, ..item }
     }
 
     /// Compares the shares that are left; an unknown share is the largest.
@@ -206,7 +206,7 @@ impl LimitItems {
 
     /// Returns the item that has refused the request.
     pub(super) fn refused_by(&self) -> Option<&LimitItem> {
-        self.items.first().filter(|_| self.is_refused)
+        if self.is_refused { self.items.first() } else { None }
     }
 
     /// Returns the quotas and budgets, in their order.

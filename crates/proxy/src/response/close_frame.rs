@@ -41,7 +41,10 @@ impl FrameScanner {
 
     /// Returns the length of the content of the frame, once its head is complete.
     fn content_bytes(&self) -> Option<u64> {
-        let second = *self.head.get(1).filter(|_| self.head_bytes >= 2)?;
+        if self.head_bytes < 2 {
+            return None;
+        }
+        let second = *self.head.get(1)?;
         let length_bytes = match second & 0x7f {
             126 => 2,
             127 => 8,

@@ -208,7 +208,8 @@ impl Relay {
                     }
                     Err(frame) => {
                         let is_relayed = self.is_unchanged();
-                        self.trailers = frame.into_trailers().ok().filter(|_| is_relayed).map(Box::new);
+                        let trailers = frame.into_trailers().ok();
+                        self.trailers = if is_relayed { trailers.map(Box::new) } else { None };
                         // Nothing follows the trailers.
                         self.end();
                     }

@@ -193,7 +193,7 @@ impl EntryTarget {
 
     /// Returns the limits of a call. They are those of the operator's account, and do not count calls of another one.
     fn limits_of(&self, is_own: bool) -> Option<&TargetLimits> {
-        self.limits.as_ref().filter(|_| !is_own)
+        if is_own { None } else { self.limits.as_ref() }
     }
 
     /// Counts a call that skips the target for this reason.

@@ -68,7 +68,9 @@ mod tests {
     fn a_flood_leaves_few_rows_and_no_key_crowds_out_the_others() {
         let refusals = Refusals::default();
         let start = Instant::now();
-        let taken = |key, at: Duration, of: u32| (0..of).filter(|_| refusals.takes(&subject(key), start + at)).count();
+        let taken = |key, at: Duration, count: u32| {
+            (0..count).map(|_| refusals.takes(&subject(key), start + at)).filter(|is_taken| *is_taken).count()
+        };
         assert_eq!(taken(1, Duration::ZERO, 100), 20);
         assert_eq!(taken(2, Duration::from_millis(999), 100), 0, "the second is full for all");
         assert_eq!(taken(1, SECOND, 100) + taken(1, SECOND * 2, 100), 40);

@@ -109,10 +109,13 @@ impl Filling {
         let storable = self.judged(account, &head.head, requested_at);
         let bytes_max = self.request.entry_bytes_max();
         let announced = content.body_length();
-        let Some(storable) = storable.filter(|_| announced.is_none_or(|bytes| bytes <= bytes_max)) else {
-            self.unstored(account, &head.head, requested_at);
-            let answered = UpstreamResponse { head, content, translated };
-            return forwarded(account, RelayedResponse { answered, tap, admission });
+        let storable = match storable {
+            Some(storable) if announced.is_none_or(|bytes| bytes <= bytes_max) => storable,
+            Some(_) | None => {
+                self.unstored(account, &head.head, requested_at);
+                let answered = UpstreamResponse { head, content, translated };
+                return forwarded(account, RelayedResponse { answered, tap, admission });
+            }
         };
         let pieces = match read_available(&mut content, bytes_max, account.request.read_at()) {
             Received::Whole(whole) => {
@@ -250,7 +253,7 @@ impl Filling {
             fields: head.fields(),
             requested_at,
             received_at: account.request.wall_at(),
-            ttl: self.request.rules.ttl.filter(|_| !is_personal),
+            ttl: if is_personal { None } else { self.request.rules.ttl },
             has_foreign_credential: !is_withheld && request.get(KnownName::Authorization).is_some(),
         }
     }

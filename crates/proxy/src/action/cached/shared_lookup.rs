@@ -59,7 +59,10 @@ pub(super) async fn invalidate(account: &RequestAccount, urls: &[Vec<u8>]) {
     scopes.extend(memories.rules().iter().filter_map(|rules| rules.shared_scope));
     scopes.sort_unstable();
     scopes.dedup();
-    let Some(shared) = memories.shared().filter(|_| !scopes.is_empty()) else { return };
+    if scopes.is_empty() {
+        return;
+    }
+    let Some(shared) = memories.shared() else { return };
     let invalidating = async {
         for (scope, url) in scopes.iter().flat_map(|scope| urls.iter().map(move |url| (scope, url))) {
             if !shared.invalidate(name_of(scope, url)).await {

@@ -101,7 +101,7 @@ async fn translated<'a>(
     let now = account.request.read_clock();
     let body = read_error(&mut answered, now).await;
     discard(account, answered);
-    let tokens = Some(body).filter(|_| is_success).and_then(|body| counted_tokens(call.provider_format(), &body));
+    let tokens = if is_success { counted_tokens(call.provider_format(), &body) } else { None };
     Ok(tokens.map_or(Count::Unknown, Count::Tokens))
 }
 

@@ -105,10 +105,13 @@ impl TargetAttempt {
         tracing::info!(%request_id, %provider, %model, cause = word, status, "an attempt at a target of a model has failed");
         // A name that the client has chosen says nothing about the other models of the entry.
         let is_of_name = target.model.ends_with('*') && matches!(status, Some(403 | 404));
-        let Some(cooldown) = cooldown.filter(|_| !is_of_name && !is_of_user) else {
-            // Nothing is known of the target, so the next call tries it.
-            self.trial.iter().for_each(|end| self.state.return_trial(*end, self.is_own));
-            return;
+        let cooldown = match cooldown {
+            Some(cooldown) if !is_of_name && !is_of_user => cooldown,
+            Some(_) | None => {
+                // Nothing is known of the target, so the next call tries it.
+                self.trial.iter().for_each(|end| self.state.return_trial(*end, self.is_own));
+                return;
+            }
         };
         let failed = FailedCall { rules: &self.rules, cause: cooldown, begun: self.begun, is_own: self.is_own };
         if let Some(time) = self.state.failed(&failed, now) {

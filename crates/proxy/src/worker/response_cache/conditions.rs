@@ -28,8 +28,8 @@ pub(crate) fn selected(stored: &StoredResponse, request: &Head) -> Selection {
         return Selection { content: Bytes::new(), ..whole() };
     }
     let mut ranges = request.fields().all(KnownName::Range);
-    let Some(range) = ranges.next().filter(|_| status == 200 && ranges.next().is_none()) else { return whole() };
-    if !applies_to(stored, request) {
+    let Some(range) = ranges.next() else { return whole() };
+    if status != 200 || ranges.next().is_some() || !applies_to(stored, request) {
         return whole();
     }
     let length = stored.content.len();
@@ -93,7 +93,10 @@ fn applies_to(stored: &StoredResponse, request: &Head) -> bool {
 fn byte_range(range: &[u8], length: usize) -> Option<Option<(usize, usize)>> {
     let text = std::str::from_utf8(range).ok()?;
     let (unit, spec) = text.split_once('=')?;
-    let (first, last) = spec.trim().split_once('-').filter(|_| unit.trim().eq_ignore_ascii_case("bytes"))?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    let (first, last) = spec.trim().split_once('-')?;
     let number = |text: &str| {
         let is_number = !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
         // A number beyond the address space is beyond every content.

@@ -60,7 +60,8 @@ pub(crate) fn judge(facts: &ExchangeFacts<'_>) -> Option<Freshness> {
     let own = control.s_maxage.or(control.max_age);
     let explicit = if targeted.is_some() { own } else { own.or_else(|| expires(fields, facts.received_at)) };
     let is_usual = matches!(facts.status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501);
-    let implicit = facts.ttl.filter(|_| is_usual && !control.no_cache).map(|ttl| ttl.as_secs().max(1));
+    let ttl = if is_usual && !control.no_cache { facts.ttl } else { None };
+    let implicit = ttl.map(|ttl| ttl.as_secs().max(1));
     let lifetime = explicit.or(implicit).unwrap_or(0);
     let has_validator = fields.get(KnownName::Etag).is_some() || fields.named(b"last-modified").next().is_some();
     let has_purpose = lifetime > 0 && !control.no_cache || has_validator && (explicit.is_some() || control.no_cache);
@@ -145,8 +146,10 @@ impl Freshness {
 
     /// Returns how long the response remains fresh; `None` if it needs the upstream's consent.
     pub(crate) fn fresh_for(&self, now: Timestamp) -> Option<u64> {
-        let left = self.lifetime.checked_sub(self.age(now)).filter(|left| *left > 0);
-        left.filter(|_| !self.is_always_validated && !self.is_of_later_clock(now))
+        if self.is_always_validated || self.is_of_later_clock(now) {
+            return None;
+        }
+        self.lifetime.checked_sub(self.age(now)).filter(|left| *left > 0)
     }
 
     /// Whether the response was received by a clock that was ahead: its age is unknown until that time.

@@ -271,7 +271,10 @@ impl ProcessMemory {
         };
         for _ in &routes {
             let over = self.over();
-            let Some(largest) = routes.iter().max_by_key(|route| route.bytes()).filter(|_| over > 0) else { return };
+            if over == 0 {
+                return;
+            }
+            let Some(largest) = routes.iter().max_by_key(|route| route.bytes()) else { return };
             largest.give_way(over);
         }
     }
