@@ -96,8 +96,8 @@ struct Events {
 }
 
 impl Tap {
-    /// Creates a tap for a response in `format`, framed as [`ResponseFraming::from_content_type`] reports; `drop_usage_chunk` removes the
-    /// extra usage chunk from a chat or completions stream.
+    /// Creates a tap for a response in `format`, framed as [`ResponseFraming::from_content_type`] reports;
+    /// `drop_usage_chunk` removes the extra usage chunk from a chat or completions stream.
     #[must_use]
     pub fn new(format: Format, framing: ResponseFraming, drop_usage_chunk: bool) -> Self {
         let drop_usage_chunk = drop_usage_chunk && matches!(format, Format::Chat | Format::Completions);

@@ -1,5 +1,6 @@
 //! The result of a request, by which it is counted: succeeded, refused or failed. All figures, pages and metrics that
-//! distinguish results use [`RequestResult::from_outcome`]; a test of `ledger` compares the SQL text of the store with it.
+//! distinguish results use [`RequestResult::from_outcome`]; a test of `ledger` compares the SQL text of the
+//! store with it.
 
 use access::Refusal;
 use access::refusal::Side;

@@ -67,8 +67,8 @@ pub(super) fn unfinished(reason: &str) -> ProviderFailure {
     ProviderFailure { refusal: None, is_unfinished: true, ..of_gateway(Refusal::UpstreamProtocol, &message) }
 }
 
-/// Hides an error about the operator's account from the client, as [`HiddenError::from_error`] decides. Returns the status of the
-/// error if the gateway reports another in its place.
+/// Hides an error about the operator's account from the client, as [`HiddenError::from_error`] decides. Returns the
+/// status of the error if the gateway reports another in its place.
 pub(super) fn hide(failure: &mut ProviderFailure, account: ProviderAccount) -> Option<u16> {
     let error = if failure.refusal.is_none() { failure.error.clone()? } else { return None };
     let hidden = HiddenError::from_error(&error, account, false)?;

@@ -76,8 +76,8 @@ pub(super) fn reword(
     put_body(answered, body)
 }
 
-/// Replaces the body of an error about the operator's account, as [`HiddenError::from_error`] decides. Errors that follow a successful
-/// head are replaced on their way to the client.
+/// Replaces the body of an error about the operator's account, as [`HiddenError::from_error`] decides. Errors that follow
+/// a successful head are replaced on their way to the client.
 ///
 /// # Errors
 /// The client can do nothing about the error: for example, the provider refuses the operator's credential, whose ends the
