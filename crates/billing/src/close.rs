@@ -330,7 +330,7 @@ impl Books {
     ) -> Result<usize, BillingError> {
         let mut made = 0;
         for bill in bills.into_iter().filter(|bill| !bill.lines.is_empty()) {
-            let draft = InvoiceDraft::of(bill.lines, self.settings().tax.as_ref(), bill.days.first_day)?;
+            let draft = InvoiceDraft::from_lines(bill.lines, self.settings().tax.as_ref(), bill.days.first_day)?;
             let waits = self.settings().review.holds(bill.usage_days.is_some());
             let subject = self.period_subject(of, bill.days, currency, bill.basis);
             let subject = InvoiceSubject { usage_days: bill.usage_days, ..subject };
@@ -429,7 +429,7 @@ async fn billed_rates(
     let terms: Option<InvoiceTerms> = stored.and_then(|text| serde_json::from_str(&text).ok());
     let is_same = |of: &&RatedPart| of.plan_version == plan_version && of.days == part.days;
     let rates = terms.and_then(|terms| terms.parts().iter().find(is_same).map(|of| of.rates.clone()));
-    Ok(rates.filter(|rates| part.usage.iter().all(|of| rates.on(of.day).is_some())))
+    Ok(rates.filter(|rates| part.usage.iter().all(|of| rates.rate_on(of.day).is_some())))
 }
 
 /// Returns a stored line as the rules compare it.

@@ -63,7 +63,7 @@ fn of_attempt(attempt: &ChargedAttempt, prices: &[ListedPrice]) -> Option<Priced
         answered_model: price.answered_model.clone(),
         price: price.version.clone(),
         cost_nano,
-        lines: lines.map(|lines| lines.iter().map(PricedLine::of).collect()),
+        lines: lines.map(|lines| lines.iter().map(PricedLine::from_line).collect()),
     })
 }
 

@@ -29,7 +29,7 @@ pub fn plan_price(keys: &Value) -> Result<PlanPrice, ConfigError> {
     let price = loaded.snapshot.traffic.plan_prices.iter().find(|(name, _)| name == NAME);
     price.map(|(_, price)| price.clone()).ok_or_else(|| {
         let problem = Problem::new(Code::BadValue, None, "the plan has no price").expected("`price: \"150000 IDR\"`");
-        ConfigError::of(vec![problem])
+        ConfigError::from_problems(vec![problem])
     })
 }
 

@@ -94,7 +94,7 @@ pub fn load_for_store(sources: Sources<'_>) -> Result<Process, ConfigError> {
         Ok(root) => root,
         Err(broken) => {
             reader.report(broken.problem());
-            return Err(ConfigError::of(reader.problems(None)));
+            return Err(ConfigError::from_problems(reader.problems(None)));
         }
     };
     reader.hide(&root, literal_secrets::of_text(source, &root).keys().map(String::as_str));
@@ -106,7 +106,7 @@ pub fn load_for_store(sources: Sources<'_>) -> Result<Process, ConfigError> {
     let problems = reader.problems(Some(&root));
     let is_valid = problems.iter().all(|problem| problem.concern != Concern::All);
     let process = if is_valid { compiled.map(|compiled| compiled.snapshot.process) } else { None };
-    process.ok_or_else(|| ConfigError::of(problems))
+    process.ok_or_else(|| ConfigError::from_problems(problems))
 }
 
 /// Reads the text of a configuration file.
@@ -117,7 +117,7 @@ pub fn read_file(path: &Path) -> Result<String, ConfigError> {
     read(path).map_err(|reason| {
         let mut problem = Problem::new(Code::File, None, format!("the configuration cannot be read: {reason}"));
         problem.file = path.display().to_string();
-        ConfigError::of(vec![problem])
+        ConfigError::from_problems(vec![problem])
     })
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn load_in_place_of(
                 tests_count,
             })
         }
-        _ => Err(ConfigError { files, ..ConfigError::of(problems) }),
+        _ => Err(ConfigError { files, ..ConfigError::from_problems(problems) }),
     }
 }
 
@@ -220,7 +220,7 @@ impl LoadedConfig {
     pub fn for_server(mut self) -> Result<Self, ConfigError> {
         match std::mem::take(&mut self.startup_problems) {
             problems if problems.is_empty() => Ok(self),
-            problems => Err(ConfigError { files: self.files, ..ConfigError::of(problems) }),
+            problems => Err(ConfigError { files: self.files, ..ConfigError::from_problems(problems) }),
         }
     }
 
@@ -232,7 +232,7 @@ impl LoadedConfig {
         if self.failed_tests.is_empty() {
             Ok(self.tests_count)
         } else {
-            Err(ConfigError::of(self.failed_tests.clone()))
+            Err(ConfigError::from_problems(self.failed_tests.clone()))
         }
     }
 

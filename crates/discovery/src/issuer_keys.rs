@@ -78,7 +78,7 @@ impl IssuerKeyRefresh {
     /// Records the result of a fetch, and replaces the keys if it succeeded. Otherwise the earlier keys stay in use.
     fn record(&mut self, source: IssuerSource, fetched: FetchResult) {
         let now = self.clock.mono();
-        let keys = self.registry.of(&source);
+        let keys = self.registry.keys_of(&source);
         let issuer = labels(&source);
         let has_succeeded = fetched.is_ok();
         let outcome = if has_succeeded { "succeeded" } else { "failed" };
@@ -125,7 +125,7 @@ impl Job for IssuerKeyRefresh {
         }
         let now = self.clock.mono();
         for FetchedSource { source, tls } in &sources {
-            let keys = self.registry.of(source);
+            let keys = self.registry.keys_of(source);
             let is_due = self.schedules.get(source).is_none_or(|known| known.is_due(now, keys.is_requested()));
             if !is_due || !self.fetching.insert(source.clone()) {
                 continue;

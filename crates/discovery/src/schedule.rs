@@ -56,13 +56,13 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn at(seconds: u64) -> Mono {
+    fn time_at(seconds: u64) -> Mono {
         Mono(Duration::from_secs(seconds).as_nanos().try_into().unwrap())
     }
 
     /// Returns the first second at which a fetch is due.
     fn due(schedule: &Schedule, is_requested: bool) -> u64 {
-        (0..200_000).find(|second| schedule.is_due(at(*second), is_requested)).unwrap()
+        (0..200_000).find(|second| schedule.is_due(time_at(*second), is_requested)).unwrap()
     }
 
     #[test]
@@ -72,7 +72,7 @@ mod tests {
         for (max_age, expected, requested) in
             [(None, 600, 1), (Some(0), 60, 1), (Some(90), 90, 1), (Some(u64::MAX), 86_400, 1)]
         {
-            schedule.succeeded(at(0), max_age.map(Duration::from_secs));
+            schedule.succeeded(time_at(0), max_age.map(Duration::from_secs));
             assert_eq!((due(&schedule, false), due(&schedule, true)), (expected, requested), "{max_age:?}");
         }
     }
@@ -83,14 +83,14 @@ mod tests {
         let mut pauses = Vec::new();
         let mut first = Vec::new();
         for _ in 0..9 {
-            first.push(schedule.failed(at(0)));
+            first.push(schedule.failed(time_at(0)));
             pauses.push(due(&schedule, false));
             assert_eq!(due(&schedule, true), due(&schedule, false));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         assert_eq!(first.iter().filter(|first| **first).count(), 1);
         assert!(schedule.is_failing());
-        schedule.succeeded(at(0), None);
-        assert!(!schedule.is_failing() && schedule.failed(at(0)));
+        schedule.succeeded(time_at(0), None);
+        assert!(!schedule.is_failing() && schedule.failed(time_at(0)));
     }
 }

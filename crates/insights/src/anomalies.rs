@@ -66,8 +66,8 @@ pub fn anomalies(
     }
     let all = [Measure::Requests, Measure::Tokens, Measure::Cost];
     let found = all.into_iter().filter_map(|measure| {
-        let values: Vec<i64> = compared.iter().map(|of| measure.of(of)).collect();
-        let value = measure.of(&today);
+        let values: Vec<i64> = compared.iter().map(|of| measure.value(of)).collect();
+        let value = measure.value(&today);
         let median = median(&values);
         let deviations: Vec<i64> = values.iter().map(|value| value.saturating_sub(median).saturating_abs()).collect();
         let mad = self::median(&deviations);
@@ -87,7 +87,7 @@ pub fn anomalies(
 }
 
 impl Measure {
-    fn of(self, day: &DayFigures) -> i64 {
+    fn value(self, day: &DayFigures) -> i64 {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         match self {
             Self::Requests => number(day.requests),

@@ -123,8 +123,8 @@ pub fn classification(head: &FiguresHead, settings: &InsightSettings, day: Class
         requests: figures.requests,
         refused: figures.refused,
         tokens: figures.tokens,
-        cost: NanoMoney::of(NanoUsd(figures.cost_nano)),
-        own_cost: NanoMoney::of(NanoUsd(figures.own_cost_nano)),
+        cost: NanoMoney::from_nano_usd(NanoUsd(figures.cost_nano)),
+        own_cost: NanoMoney::from_nano_usd(NanoUsd(figures.own_cost_nano)),
         unpriced_requests: unpriced,
         classes: classify(&RuleSet::with(&settings.rules), groups, sums(figures)),
     }
@@ -151,7 +151,7 @@ pub fn brief(of: BriefFigures<'_>, settings: &InsightSettings) -> Brief {
     };
     codes.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.code.cmp(&b.code)));
     codes.truncate(CODES_MAX);
-    let money = |nano: i64| NanoMoney::of(NanoUsd(nano));
+    let money = |nano: i64| NanoMoney::from_nano_usd(NanoUsd(nano));
     Brief {
         id: head.id(),
         date: date(head.day),
@@ -214,7 +214,7 @@ fn recommendations(outcomes: DayOutcomes, failed: FailedCost) -> Vec<Recommendat
         all.push(Recommendation {
             kind: "failed_requests".to_owned(),
             text: format!("{} requests failed, and some of them had a cost", outcomes.failed),
-            saves: Some(NanoMoney::of(clamped(failed.cost_nano))),
+            saves: Some(NanoMoney::from_nano_usd(clamped(failed.cost_nano))),
             formula: "sum of the known costs of failed requests".to_owned(),
             request_ids: failed.ids,
         });
@@ -292,7 +292,7 @@ fn share_of_day(per_month: NanoUsd, day: Day) -> NanoUsd {
 fn costs(head: &FiguresHead, requests: NanoUsd, gateway_per_month: NanoUsd) -> Vec<RoiCost> {
     let cost = |kind: &str, amount, formula: &str, assumption: &str| RoiCost {
         kind: kind.to_owned(),
-        amount: NanoMoney::of(amount),
+        amount: NanoMoney::from_nano_usd(amount),
         formula: formula.to_owned(),
         assumptions: vec![assumption.to_owned()],
     };
@@ -312,7 +312,7 @@ pub fn roi(head: &FiguresHead, of: RoiFigures<'_>) -> Roi {
     let RoiFigures { figures, refused_by_budget, prompt_caches: caches, response_caches, gateway_cost } = of;
     let costs = costs(head, NanoUsd(figures.cost_nano), gateway_cost);
     let spent = costs.iter().map(|cost| i128::from(cost.amount.amount_nano)).sum();
-    let amount = NanoMoney::of(clamped(caches.amount_nano));
+    let amount = NanoMoney::from_nano_usd(clamped(caches.amount_nano));
     let saving = Saving {
         kind: "prompt_cache".to_owned(),
         amount: amount.clone(),
@@ -342,8 +342,8 @@ pub fn roi(head: &FiguresHead, of: RoiFigures<'_>) -> Roi {
         scope: head.scope.clone(),
         as_of: rfc3339(head.as_of),
         complete: head.complete,
-        spent: NanoMoney::of(clamped(spent)),
-        own_cost: NanoMoney::of(NanoUsd(figures.own_cost_nano)),
+        spent: NanoMoney::from_nano_usd(clamped(spent)),
+        own_cost: NanoMoney::from_nano_usd(NanoUsd(figures.own_cost_nano)),
         costs,
         saved: if caches.requests > 0 { vec![saving] } else { Vec::new() },
         not_counted,

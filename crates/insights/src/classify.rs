@@ -120,9 +120,9 @@ impl ClassSum {
         ClassShare {
             class,
             requests: self.sums.requests,
-            share: Ratio::of(self.sums.requests, all),
+            share: Ratio::new(self.sums.requests, all),
             tokens: self.sums.tokens,
-            cost: NanoMoney::of(clamped(self.sums.cost_nano)),
+            cost: NanoMoney::from_nano_usd(clamped(self.sums.cost_nano)),
             confidence,
             rule,
             request_ids: self.ids,

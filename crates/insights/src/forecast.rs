@@ -47,7 +47,7 @@ pub fn forecast(today: Day, days: &[DayFigures], settings: &ForecastSettings) ->
     let remaining = i128::from(last.0.saturating_sub(today.0));
     let spread = factor.saturating_mul(variance.saturating_mul(remaining).isqrt()) / 10_000;
     let cost = known.saturating_add(rest);
-    let money = |nano: i128| Some(NanoMoney::of(clamped(nano)));
+    let money = |nano: i128| Some(NanoMoney::from_nano_usd(clamped(nano)));
     let low = cost.saturating_sub(spread).max(known);
     Forecast {
         until,

@@ -92,8 +92,8 @@ fn mover(kind: &str, name: &str, [before, now]: [i128; 2], of: Parts) -> Mover {
     Mover {
         kind: kind.to_owned(),
         name: name.to_owned(),
-        cost: NanoMoney::of(clamped(now)),
-        before: NanoMoney::of(clamped(before)),
+        cost: NanoMoney::from_nano_usd(clamped(now)),
+        before: NanoMoney::from_nano_usd(clamped(before)),
         difference: nano(now - before),
         volume: nano(of.volume),
         price: nano(of.price),

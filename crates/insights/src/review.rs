@@ -342,9 +342,9 @@ fn difference(before: ReviewedFigures, now: ReviewedFigures) -> FiguresDifferenc
     FiguresDifference {
         requests: change(before.requests, now.requests),
         tokens: change(before.tokens, now.tokens),
-        cost: NanoMoney::of(NanoUsd(now.cost_nano.saturating_sub(before.cost_nano))),
+        cost: NanoMoney::from_nano_usd(NanoUsd(now.cost_nano.saturating_sub(before.cost_nano))),
         refused: change(apart_before.refused, apart.refused),
-        own_cost: NanoMoney::of(NanoUsd(apart.own_cost_nano.saturating_sub(apart_before.own_cost_nano))),
+        own_cost: NanoMoney::from_nano_usd(NanoUsd(apart.own_cost_nano.saturating_sub(apart_before.own_cost_nano))),
     }
 }
 

@@ -158,7 +158,7 @@ pub struct RoiSettings {
 
 impl Default for RoiSettings {
     fn default() -> Self {
-        Self { gateway_cost: NanoMoney::of(access::NanoUsd(0)) }
+        Self { gateway_cost: NanoMoney::from_nano_usd(access::NanoUsd(0)) }
     }
 }
 

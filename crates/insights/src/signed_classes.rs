@@ -23,7 +23,7 @@ pub struct SignedClasses {
 impl SignedClasses {
     /// Returns the classes of a day by the rules of these settings.
     #[must_use]
-    pub fn of(day: &Classification, settings: &InsightSettings) -> Self {
+    pub fn from_classification(day: &Classification, settings: &InsightSettings) -> Self {
         let count = |of: &ClassShare| ClassCount { class: of.class, requests: of.requests };
         Self {
             rules_version: settings.version,

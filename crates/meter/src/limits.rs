@@ -253,7 +253,7 @@ impl<'a> SubjectTerms<'a> {
         let scope = BudgetScope::Subject(self.subject);
         let quota = (BudgetId::credits_a_day(scope), self.plan.credits_per_day.map(Amount::of_credits));
         let of_plan = move |budget: &access::Budget| {
-            let (id, limit) = budget.of(scope);
+            let (id, limit) = budget.id_and_amount(scope);
             (id, Some(limit))
         };
         let counted = self.counts.periods().map(move |per| (BudgetId { scope, measure: Measure::Credits, per }, None));

@@ -154,7 +154,7 @@ pub(crate) fn required(client: Option<&Client>) -> Result<&Client, Problem> {
 fn note_client(request: &RequestContext, principal: &Principal) {
     let address = request.client_address();
     request.worker().directory.note_client(principal.key_no, address, request.mono(), || {
-        KeyClient::of(address, request.head.fields().all(KnownName::UserAgent).next())
+        KeyClient::new(address, request.head.fields().all(KnownName::UserAgent).next())
     });
 }
 

@@ -188,7 +188,7 @@ impl WorkerSnapshot {
         let destinations = Destinations::new(&snapshot, shared.backends.clone(), pools.clone(), worker);
         let rules = snapshot.traffic.rate_limits.all();
         let limit_counters = shared.meter.rules().counters(rules.iter().map(|rule| &rule.id)).into();
-        let issuers = snapshot.traffic.issuers.iter().map(|issuer| shared.issuers.of(&issuer.source)).collect();
+        let issuers = snapshot.traffic.issuers.iter().map(|issuer| shared.issuers.keys_of(&issuer.source)).collect();
         let (requests, tokens, services) = Default::default();
         Rc::new(Self { snapshot, destinations, requests, tokens, services, issuers, limit_counters })
     }

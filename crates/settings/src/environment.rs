@@ -50,7 +50,7 @@ impl Environment {
 
     /// Returns an environment of exactly these variables.
     #[must_use]
-    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn from_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self::new(variables.into_iter().map(|(name, value)| (name.into(), value.into())))
     }
 
@@ -68,14 +68,14 @@ impl Environment {
             Err(EnvFileError::Io(error)) if file.is_none() && is_absent(&error) => return Ok(self),
             Err(error) => {
                 let problem = Problem::new(Code::File, None, format!("the variables cannot be read: {error}"));
-                return Err(ConfigError::of(vec![Problem { file: name.to_string(), ..problem }]));
+                return Err(ConfigError::from_problems(vec![Problem { file: name.to_string(), ..problem }]));
             }
         };
         let entries = env_file::parse(&text).map_err(|broken| {
             let problem = Problem::new(Code::EnvFile, None, broken.message).expected(broken.expected);
             let place = Some(broken.place);
             let first = broken.first;
-            ConfigError::of(vec![Problem { file: name.to_string(), place, first, ..problem }])
+            ConfigError::from_problems(vec![Problem { file: name.to_string(), place, first, ..problem }])
         })?;
         for entry in entries {
             let line = Some(EnvLine { file: name.clone(), line: entry.line });
@@ -152,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vars.env");
         std::fs::write(&path, text).unwrap();
-        let process = Environment::of([("A", "process"), ("EMPTY", "")]);
+        let process = Environment::from_variables([("A", "process"), ("EMPTY", "")]);
         let folder = folder.path().display().to_string();
         process.with_file(Some(&path)).map_err(|error| error.to_string().replace(&folder, "DIR"))
     }

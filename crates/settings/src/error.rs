@@ -238,7 +238,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// Limits the number of `problems`, which must be in the order of the file.
-    pub fn of(mut problems: Vec<Problem>) -> Self {
+    pub fn from_problems(mut problems: Vec<Problem>) -> Self {
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
         problems.truncate(PROBLEMS_MAX);
         Self { problems, more, files: Vec::new() }

@@ -56,7 +56,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the line of `place`; `None` if the file does not have it or it is too long.
-    pub(crate) fn at(&self, place: Place) -> Option<Line> {
+    pub(crate) fn line_at(&self, place: Place) -> Option<Line> {
         let (line, secret) = self.lines.get(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
         if line.len() > LINE_BYTES_MAX {
             return None;
@@ -66,7 +66,7 @@ impl<'a> Lines<'a> {
         let (text, start, end) = if *secret {
             (MASK.chars().collect(), 0, MASK.len())
         } else {
-            let keys = self.keys.iter().filter_map(|key| key.on(place.line, line));
+            let keys = self.keys.iter().filter_map(|key| key.value_range(place.line, line));
             mask(line, &merged(hidden(line).into_iter().chain(keys)), start, end)
         };
         Some(cut(&text, start, end))
@@ -75,7 +75,7 @@ impl<'a> Lines<'a> {
 
 impl HiddenKey {
     /// Returns the byte range of its value on a line.
-    fn on(&self, number: u32, line: &str) -> Option<(usize, usize)> {
+    fn value_range(&self, number: u32, line: &str) -> Option<(usize, usize)> {
         let byte = |chars: u32| {
             let chars = usize::try_from(chars).unwrap_or(usize::MAX);
             line.char_indices().nth(chars).map_or(line.len(), |(at, _)| at)
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     fn shown(source: &str, line: u32, column: u32) -> String {
-        let line = Lines::new(source).at(Place { line, column, width: 1 }).unwrap();
+        let line = Lines::new(source).line_at(Place { line, column, width: 1 }).unwrap();
         format!("{}\n{}^", line.text, " ".repeat(line.caret_offset))
     }
 
@@ -241,8 +241,8 @@ mod tests {
     fn a_very_long_line_is_not_shown() {
         let place = |column| Place { line: 1, column, width: 1 };
         let line = "x".repeat(LINE_BYTES_MAX);
-        assert!(Lines::new(&line).at(place(9)).is_some());
-        assert!(Lines::new(&format!("{line}x\nshort")).at(place(9)).is_none());
+        assert!(Lines::new(&line).line_at(place(9)).is_some());
+        assert!(Lines::new(&format!("{line}x\nshort")).line_at(place(9)).is_none());
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             let lines = Lines::new(source);
             for line in 1..=source.lines().count() {
                 let place = Place { line: u32::try_from(line).unwrap(), column: 3, width: 4 };
-                assert!(!lines.at(place).unwrap().text.contains("S3CRET"), "{source}");
+                assert!(!lines.line_at(place).unwrap().text.contains("S3CRET"), "{source}");
             }
             assert_eq!(shown(source, u32::try_from(source.lines().count()).unwrap(), 1), "name: x\n^");
         }

@@ -196,7 +196,7 @@ impl<'a> SettingsReader<'a> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.at);
         for problem in problems.iter_mut().take(PROBLEMS_MAX) {
-            problem.line = problem.place.and_then(|place| lines.at(place));
+            problem.line = problem.place.and_then(|place| lines.line_at(place));
         }
         problems.extend(self.elsewhere.into_inner());
         problems

@@ -209,7 +209,8 @@ impl IdentityRow {
             labels: stored_labels(self.key_labels.as_deref()).over(&stored_labels(self.user_labels.as_deref())),
             bounds: if bounds.is_unbounded() { KeyBounds::none() } else { Arc::new(bounds) },
         };
-        let of_plan: Vec<_> = user.plan.budgets.iter().map(|budget| budget.of(BudgetScope::User(user.no))).collect();
+        let of_plan: Vec<_> =
+            user.plan.budgets.iter().map(|budget| budget.id_and_amount(BudgetScope::User(user.no))).collect();
         Ok(Ok(Identity { budgets: of_plan.into(), user, key }))
     }
 }

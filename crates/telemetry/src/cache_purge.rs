@@ -40,7 +40,7 @@ impl PurgeTarget {
 
     /// Returns the target of a word and a text. A word of a later version purges all responses.
     #[must_use]
-    pub fn of(word: &str, text: String) -> Self {
+    pub fn from_word(word: &str, text: String) -> Self {
         match word {
             "url" => Self::Url(text),
             "tag" => Self::Tag(text),

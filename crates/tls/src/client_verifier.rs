@@ -45,7 +45,7 @@ impl ClientVerifier {
     ) -> Result<Self, UnusableFile> {
         let mut each = Vec::new();
         for authority in &authorities {
-            let validity = Validity::of(authority).ok_or(UnusableFile::Authorities)?;
+            let validity = Validity::from_certificate(authority).ok_or(UnusableFile::Authorities)?;
             each.push((validity, verifier([authority.clone()], revocations, mode)?));
         }
         Ok(Self { all: verifier(authorities, revocations, mode)?, each })

@@ -28,7 +28,7 @@ impl UpstreamVerifier {
         let mut pinned = Vec::new();
         for certificate in certificates {
             roots.add(certificate.clone()).ok()?;
-            let validity = Validity::of(&certificate)?;
+            let validity = Validity::from_certificate(&certificate)?;
             pinned.push((certificate, validity));
         }
         let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok()?;

@@ -13,7 +13,7 @@ pub(crate) struct Validity {
 
 impl Validity {
     /// Returns the validity of a certificate; `None` if it cannot be read.
-    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+    pub(crate) fn from_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (_, parsed) = parse_x509_certificate(certificate).ok()?;
         let validity = parsed.validity();
         Some(Self { first: validity.not_before.timestamp(), last: validity.not_after.timestamp() })

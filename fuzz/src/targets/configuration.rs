@@ -140,7 +140,7 @@ pub fn configuration(bytes: &[u8]) {
 
 /// Loads `bytes` as a file; the environment contains `SECRET` only.
 pub fn loaded(bytes: &[u8]) -> Result<LoadedConfig, ConfigError> {
-    let environment = Environment::of([("SECRET", SECRET)]);
+    let environment = Environment::from_variables([("SECRET", SECRET)]);
     let path = write(bytes);
     load(Sources { file: Some(&path), environment: &environment, flags: Flags::default() })
 }

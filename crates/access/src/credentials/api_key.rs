@@ -96,7 +96,7 @@ impl KeyHash {
     ///
     /// # Errors
     /// [`ApiKeyError::Malformed`] if the form differs; the error does not contain the text.
-    pub fn of(text: &[u8]) -> Result<Self, ApiKeyError> {
+    pub fn from_key(text: &[u8]) -> Result<Self, ApiKeyError> {
         if is_key(text) { Ok(Self::digest(text)) } else { Err(ApiKeyError::Malformed) }
     }
 

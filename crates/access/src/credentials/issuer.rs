@@ -156,7 +156,7 @@ pub struct IssuerRegistry(Mutex<HashMap<IssuerSource, Arc<IssuerKeys>>>);
 impl IssuerRegistry {
     /// Returns the keys of a source, which is added if it is new.
     #[must_use]
-    pub fn of(&self, source: &IssuerSource) -> Arc<IssuerKeys> {
+    pub fn keys_of(&self, source: &IssuerSource) -> Arc<IssuerKeys> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(source.clone()).or_default().clone()
     }
@@ -184,16 +184,16 @@ mod tests {
         let registry = IssuerRegistry::default();
         let kept = source("https://a.example/keys");
         let removed = source("https://b.example/keys");
-        let keys = registry.of(&kept);
-        assert!(keys.load().is_none() && registry.of(&removed).store(KeySet::parse(KEYS.as_bytes()).unwrap()));
+        let keys = registry.keys_of(&kept);
+        assert!(keys.load().is_none() && registry.keys_of(&removed).store(KeySet::parse(KEYS.as_bytes()).unwrap()));
         assert!(keys.store(KeySet::parse(KEYS.as_bytes()).unwrap()));
         registry.retain(|source| *source == kept);
-        assert!(registry.of(&kept).load().is_some());
-        assert!(registry.of(&removed).load().is_none());
+        assert!(registry.keys_of(&kept).load().is_some());
+        assert!(registry.keys_of(&removed).load().is_none());
         // A worker has the keys already, although the job has not read the configuration that names them.
-        let held = registry.of(&removed);
+        let held = registry.keys_of(&removed);
         registry.retain(|source| *source == kept);
-        assert!(Arc::ptr_eq(&held, &registry.of(&removed)));
+        assert!(Arc::ptr_eq(&held, &registry.keys_of(&removed)));
         drop(held);
         registry.retain(|source| *source == kept);
         assert_eq!(registry.0.lock().unwrap().len(), 1);

@@ -114,7 +114,7 @@ pub struct TokenDigest([u8; 32]);
 impl TokenDigest {
     /// Returns the hash of a token.
     #[must_use]
-    pub fn of(token: &[u8]) -> Self {
+    pub fn from_token(token: &[u8]) -> Self {
         Self(Sha256::digest(token).into())
     }
 }

@@ -40,7 +40,7 @@ pub fn is_listable(key: &[u8]) -> bool {
 impl ListedKeyHash {
     /// Returns the hash of a key; `None` if no key has this form: 16 to 4,096 visible ASCII characters.
     #[must_use]
-    pub fn of(key: &[u8]) -> Option<Self> {
+    pub fn from_key(key: &[u8]) -> Option<Self> {
         is_listable(key).then(|| Self(Sha256::digest(key).into()))
     }
 
@@ -83,7 +83,7 @@ impl KeyList {
     /// Returns the name of a key. The time does not depend on the position of the key or on equal bytes.
     #[must_use]
     pub fn find(&self, key: &[u8]) -> Option<&SubjectText<255>> {
-        let hash = ListedKeyHash::of(key)?;
+        let hash = ListedKeyHash::from_key(key)?;
         self.0.iter().fold(
             None,
             |found, listed| if bool::from(listed.hash.0.ct_eq(&hash.0)) { Some(&listed.name) } else { found },
@@ -108,7 +108,7 @@ mod tests {
         let listed = |name: &str, hash| ListedKey { name: SubjectText::parse(name).unwrap(), hash };
         let list = KeyList::new(vec![
             listed("hash", ListedKeyHash::parse(&hex.to_uppercase()).unwrap()),
-            listed("value", ListedKeyHash::of(b"fedcba9876543210").unwrap()),
+            listed("value", ListedKeyHash::from_key(b"fedcba9876543210").unwrap()),
         ]);
         let find = |key: &str| list.find(key.as_bytes()).map(|name| name.as_str().to_owned());
         assert_eq!((find("0123456789abcdef"), find("fedcba9876543210")), (Some("hash".into()), Some("value".into())));

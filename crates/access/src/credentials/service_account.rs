@@ -104,7 +104,7 @@ impl ServiceAccount {
         }
         let account = Self {
             json: Secret::new(json.to_owned()),
-            digest: TokenDigest::of(json.as_bytes()),
+            digest: TokenDigest::from_token(json.as_bytes()),
             email: email.into(),
             key_id: file.private_key_id,
             key: EncodingKey::from_rsa_pem(key.expose().as_bytes()).map_err(|_| ServiceAccountError::Key)?,

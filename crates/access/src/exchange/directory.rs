@@ -208,7 +208,7 @@ impl Directory {
         if let Some(hash) = tag.and_then(|tag| self.hashes.get(tag)) {
             return Ok(self.find_at(hash, now).await);
         }
-        let hash = KeyHash::of(key)?;
+        let hash = KeyHash::from_key(key)?;
         let found = self.find_at(hash, now).await;
         if found.is_ok()
             && let Some(tag) = tag

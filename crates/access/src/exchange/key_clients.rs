@@ -25,7 +25,7 @@ impl KeyClient {
     /// Describes a client by its address and its `User-Agent` (RFC 9110, 10.1.5). Of the field, only the first product is
     /// kept; a value that is not visible ASCII counts as missing.
     #[must_use]
-    pub fn of(address: IpAddr, user_agent: Option<&[u8]>) -> Self {
+    pub fn new(address: IpAddr, user_agent: Option<&[u8]>) -> Self {
         let product = user_agent.and_then(|agent| agent.trim_ascii().split(u8::is_ascii_whitespace).next());
         // A secret in this field would be stored.
         let is_shown =
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_client_is_the_first_product_of_its_user_agent() {
         fn check(agent: Option<&[u8]>, expected: Option<&str>) {
-            let client = KeyClient::of(Ipv4Addr::LOCALHOST.into(), agent);
+            let client = KeyClient::new(Ipv4Addr::LOCALHOST.into(), agent);
             assert_eq!(client.client.as_deref(), expected, "{agent:?}");
         }
         check(Some(b"OpenAI/Python 1.40.0"), Some("OpenAI/Python"));
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_recorded_clients_are_bounded() {
         let clients = KeyClients::default();
-        let client = KeyClient::of(Ipv4Addr::LOCALHOST.into(), None);
+        let client = KeyClient::new(Ipv4Addr::LOCALHOST.into(), None);
         for no in 0..30_000 {
             clients.note(KeyNo(no), client.clone());
         }

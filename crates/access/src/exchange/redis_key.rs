@@ -166,7 +166,7 @@ mod tests {
     async fn a_full_queue_is_busy_and_a_dropped_reply_means_that_redis_is_unavailable() {
         let (queue, mut lookups) = mpsc::channel(1);
         let keys = RedisKeys::new(queue);
-        let hash = ListedKeyHash::of(b"0123456789abcdef").unwrap();
+        let hash = ListedKeyHash::from_key(b"0123456789abcdef").unwrap();
         let (found, ()) = tokio::join!(keys.find("p:".into(), hash), async {
             let lookup: RedisKeyLookup = lookups.recv().await.unwrap();
             keys.queue.try_send(RedisKeyLookup { prefix: "q:".into(), hash, reply: oneshot::channel().0 }).unwrap();

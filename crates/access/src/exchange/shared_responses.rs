@@ -27,7 +27,7 @@ pub struct ResponseScope([u8; 32]);
 impl ResponseScope {
     /// Returns the scope of a configuration, of which these are all names and values in one order.
     #[must_use]
-    pub fn of(settings: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn from_settings(settings: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut digest = Sha256::new();
         for text in settings.into_iter().flat_map(<[String; 2]>::from) {
             // The length separates texts, so that different lists never have the same bytes.
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     fn scope(settings: &[(&str, &str)]) -> ResponseScope {
-        ResponseScope::of(settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())))
+        ResponseScope::from_settings(settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())))
     }
 
     fn name(key: &str) -> SharedResponseName {

@@ -153,7 +153,7 @@ impl Budget {
 
     /// Returns the id and the amount of this budget for `scope`.
     #[must_use]
-    pub const fn of(self, scope: BudgetScope) -> (BudgetId, Amount) {
+    pub const fn id_and_amount(self, scope: BudgetScope) -> (BudgetId, Amount) {
         (BudgetId { scope, measure: self.measure, per: self.per }, self.amount)
     }
 

@@ -100,7 +100,7 @@ impl ClientProgram {
     /// Returns the program that a `User-Agent` names (RFC 9110, 10.1.5); of the field, the first 8 products within
     /// the first 512 bytes are read.
     #[must_use]
-    pub fn of(user_agent: Option<&[u8]>) -> Self {
+    pub fn from_user_agent(user_agent: Option<&[u8]>) -> Self {
         let agent = user_agent.unwrap_or_default();
         let agent = agent.get(..READ_BYTES_MAX).unwrap_or(agent);
         let begins = |product: &[u8], name: &str| {
@@ -204,15 +204,15 @@ mod tests {
             ("Mozilla/5.0 (X11; Linux x86_64) openaix/1", "unknown"),
             ("", "unknown"),
         ] {
-            assert_eq!(ClientProgram::of(Some(agent.as_bytes())).as_str(), program, "{agent}");
+            assert_eq!(ClientProgram::from_user_agent(Some(agent.as_bytes())).as_str(), program, "{agent}");
         }
-        assert_eq!(ClientProgram::of(None), ClientProgram::Unknown);
+        assert_eq!(ClientProgram::from_user_agent(None), ClientProgram::Unknown);
     }
 
     #[test]
     fn a_long_user_agent_is_read_in_part() {
         let agent = format!("{}codex_exec/1", "x ".repeat(READ_BYTES_MAX));
-        assert_eq!(ClientProgram::of(Some(agent.as_bytes())), ClientProgram::Unknown);
+        assert_eq!(ClientProgram::from_user_agent(Some(agent.as_bytes())), ClientProgram::Unknown);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct LabelId(pub Uuid);
 impl LabelId {
     /// Returns the id of a label as `NAME=VALUE`.
     #[must_use]
-    pub fn of(label: &str) -> Self {
+    pub fn from_label(label: &str) -> Self {
         let digest = Sha256::new().chain_update(b"label\0").chain_update(label).finalize();
         Self(digest.first_chunk().map_or(Uuid::nil(), |id| Uuid::from_bytes(*id)))
     }

@@ -17,7 +17,7 @@ pub struct SubjectId(pub Uuid);
 impl SubjectId {
     /// Returns the id of a subject; `None` for keys and anonymous clients.
     #[must_use]
-    pub fn of(subject: &Subject) -> Option<Self> {
+    pub fn from_subject(subject: &Subject) -> Option<Self> {
         subject.name().map(Self::of_name)
     }
 
@@ -69,7 +69,7 @@ mod tests {
     fn id_of_a_subject_is_frozen() {
         let ada = SubjectName { kind: SubjectKind::Token, issuer: "https://id.example.com", name: "ada" };
         assert_eq!(SubjectId::of_name(ada).to_string(), "38eec0dc-2306-83c2-8e5d-1c6fd9325c9d");
-        assert_eq!(SubjectId::of(&ada.subject().unwrap()), Some(SubjectId::of_name(ada)));
-        assert_eq!(SubjectId::of(&Subject::ANONYMOUS), None);
+        assert_eq!(SubjectId::from_subject(&ada.subject().unwrap()), Some(SubjectId::of_name(ada)));
+        assert_eq!(SubjectId::from_subject(&Subject::ANONYMOUS), None);
     }
 }

@@ -101,7 +101,7 @@ impl Books {
             }
         };
         tx.rollback().await?;
-        let draft = InvoiceDraft::of(lines, self.settings.tax.as_ref(), applies_on)?;
+        let draft = InvoiceDraft::from_lines(lines, self.settings.tax.as_ref(), applies_on)?;
         let (tax_name, tax_rate) = self.tax_words(&draft);
         Ok(ChangePreview {
             lines: (1_i64..).zip(&draft.lines).map(|(no, line)| stored_line(no, line)).collect(),
@@ -181,7 +181,7 @@ impl Books {
         let today = self.today();
         let now = self.store.clock().now();
         let left = Duration::from_micros(of.last_day.next().start().0.saturating_sub(now.0));
-        let draft = InvoiceDraft::of(quote.lines, self.settings.tax.as_ref(), today)?;
+        let draft = InvoiceDraft::from_lines(quote.lines, self.settings.tax.as_ref(), today)?;
         let subject = InvoiceSubject {
             user: of.user,
             subscription: Some(of.id),

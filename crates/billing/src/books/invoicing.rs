@@ -390,7 +390,7 @@ impl Books {
             // The one of the payment names the period that is over.
             self.announce(tx, WebhookEvent::SubscriptionChanged, id).await?;
             let Some(line) = terms(&version).plan_line(period) else { return Ok(()) };
-            let draft = InvoiceDraft::of(vec![line], self.settings.tax.as_ref(), today)?;
+            let draft = InvoiceDraft::from_lines(vec![line], self.settings.tax.as_ref(), today)?;
             let basis = InvoiceBasis::in_advance(version.id, period);
             let subject = self.period_subject(&subscription, period, version.price.currency(), basis);
             self.open_invoice(tx, by, &subject, draft).await?;

@@ -133,7 +133,7 @@ impl Books {
         self.announce(&mut tx, WebhookEvent::SubscriptionCreated, id).await?;
         let invoice = if state == SubscriptionState::Pending {
             let lines = terms(&version).plan_line(period).into_iter().collect();
-            let draft = InvoiceDraft::of(lines, self.settings.tax.as_ref(), today)?;
+            let draft = InvoiceDraft::from_lines(lines, self.settings.tax.as_ref(), today)?;
             let subscription = self.existing(&mut tx, id).await?;
             let basis = InvoiceBasis::in_advance(version.id, period);
             let subject = self.period_subject(&subscription, period, version.price.currency(), basis);

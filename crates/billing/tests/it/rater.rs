@@ -141,7 +141,7 @@ fn terms(versions: &[Version], of: usize) -> PlanTerms<'_> {
 }
 
 fn issued(case: &Case, day: Day, lines: Vec<InvoiceLine>) -> Value {
-    let draft = InvoiceDraft::of(lines, case.tax.as_ref(), day).unwrap();
+    let draft = InvoiceDraft::from_lines(lines, case.tax.as_ref(), day).unwrap();
     let kind = |kind: LineKind| serde_json::to_value(kind).unwrap();
     let lines: Vec<Value> =
         draft.lines.iter().map(|line| json!([kind(line.kind), line.text, line.quantity, line.amount])).collect();

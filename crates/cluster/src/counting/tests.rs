@@ -95,7 +95,7 @@ fn ada() -> Subject {
 }
 
 fn budgets_of_ada() -> [BudgetId; 2] {
-    let scope = BudgetScope::Subject(SubjectId::of(&ada()).unwrap());
+    let scope = BudgetScope::Subject(SubjectId::from_subject(&ada()).unwrap());
     [BudgetId::credits_a_day(scope), budget(scope, Measure::Credits, LimitPeriod::Month)]
 }
 

@@ -254,7 +254,7 @@ async fn charges_of_a_subject_are_not_lent_again_whichever_node_made_them() {
             issuer: access::SubjectText::parse("ops").unwrap(),
             name: access::SubjectText::parse("ada").unwrap(),
         };
-        let scope = BudgetScope::Subject(SubjectId::of(&subject).unwrap());
+        let scope = BudgetScope::Subject(SubjectId::from_subject(&subject).unwrap());
         let budgets =
             [cell(scope, Measure::Credits, LimitPeriod::Day), cell(scope, Measure::Credits, LimitPeriod::Month)];
         let charged = |credits| {

@@ -70,7 +70,7 @@ pub(super) fn check_changes(reader: &SettingsReader<'_>, route: &RouteInput) {
 fn scope(reader: &SettingsReader<'_>, traffic: &TrafficInput) -> ResponseScope {
     let mut listing = Listing::new(reader);
     traffic.show(&mut listing);
-    ResponseScope::of(listing.settings.into_iter().map(|setting| (setting.key, setting.value.to_string())))
+    ResponseScope::from_settings(listing.settings.into_iter().map(|setting| (setting.key, setting.value.to_string())))
 }
 
 fn is_shared(input: &CacheInput) -> bool {

@@ -41,7 +41,7 @@ pub(super) fn insights(reader: &SettingsReader<'_>, input: &InsightsInput, notes
         rules,
         anomalies: AnomalySettings { days_min: anomalies.days_min.value, score_min: anomalies.score_min.value },
         forecast: ForecastSettings { interval: forecast.interval.value },
-        roi: RoiSettings { gateway_cost: NanoMoney::of(roi.gateway_cost.value) },
+        roi: RoiSettings { gateway_cost: NanoMoney::from_nano_usd(roi.gateway_cost.value) },
         signoff: SignoffSettings { roles: roles.list.into_iter().map(|role| role.value).collect() },
         cache: CacheSettings {
             today_ms: u64::try_from(cache.today.value.as_millis()).unwrap_or(u64::MAX),

@@ -77,12 +77,12 @@ pub(super) fn table(
 pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, Vec<Note>), ConfigError> {
     match read(path, key, &Environment::default()) {
         Ok(PriceFileTable { prices, notes, .. }) => Ok((prices, notes)),
-        Err(PriceFileError::Rows(problems)) => Err(ConfigError::of(problems)),
+        Err(PriceFileError::Rows(problems)) => Err(ConfigError::from_problems(problems)),
         Err(PriceFileError::File { code, file, what, expected }) => {
             let message = format!("the price file needs {}, which {what}", file.display());
             let mut problem = Problem::new(code, None, message).expected(expected);
             problem.file = path.display().to_string();
-            Err(ConfigError::of(vec![problem]))
+            Err(ConfigError::from_problems(vec![problem]))
         }
     }
 }

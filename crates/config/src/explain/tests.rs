@@ -108,7 +108,7 @@ tests:
     expect:
       target: /b
 ";
-    let environment = Environment::of(Some(("KEY", "s3cret")));
+    let environment = Environment::from_variables(Some(("KEY", "s3cret")));
     let load = |text: &str| {
         load_text("t.yaml", text, Sources { file: None, environment: &environment, flags: Flags::default() })
     };

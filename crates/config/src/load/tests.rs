@@ -37,7 +37,7 @@ mod trusted_headers;
 mod upstreams;
 
 fn environment() -> Environment {
-    Environment::of([("PORT", "9000"), ("SECRET", "S3CRET value")])
+    Environment::from_variables([("PORT", "9000"), ("SECRET", "S3CRET value")])
 }
 
 fn read_text(source: &str) -> Result<LoadedConfig, ConfigError> {
@@ -211,10 +211,10 @@ budgets:
     assert_eq!(plans[0].budgets, of_plan);
     let caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
     let expected = [
-        budget(Measure::Credits, LimitPeriod::Day, 0).of(BudgetScope::Key(KeyNo(2))),
-        budget(Measure::Money, LimitPeriod::Month, Budget::AMOUNT_MAX.0).of(BudgetScope::User(UserNo(1))),
-        budget(Measure::Tokens, LimitPeriod::Day, 7).of(BudgetScope::Plan(PlanId::NIL)),
-        budget(Measure::Money, LimitPeriod::Month, 5_000_000_000_000).of(BudgetScope::Global),
+        budget(Measure::Credits, LimitPeriod::Day, 0).id_and_amount(BudgetScope::Key(KeyNo(2))),
+        budget(Measure::Money, LimitPeriod::Month, Budget::AMOUNT_MAX.0).id_and_amount(BudgetScope::User(UserNo(1))),
+        budget(Measure::Tokens, LimitPeriod::Day, 7).id_and_amount(BudgetScope::Plan(PlanId::NIL)),
+        budget(Measure::Money, LimitPeriod::Month, 5_000_000_000_000).id_and_amount(BudgetScope::Global),
     ];
     assert_eq!(budgets.for_caller(caller).collect::<Vec<_>>(), expected);
     assert_eq!((budgets.unbounded, budgets.clamp, budgets.server_tool_rounds), (UnboundedCalls::Window, true, 1_000));
@@ -281,7 +281,7 @@ fn providers_without_a_variable_are_offered_if_the_file_has_no_providers() {
         traffic.offered_providers.iter().map(|provider| provider.name.to_string()).collect::<Vec<_>>().join(" ")
     };
     let none = Environment::default();
-    let keys = Environment::of([("OPENAI_API_KEY", "sk-S3CRET"), ("ANTHROPIC_API_KEY", "")]);
+    let keys = Environment::from_variables([("OPENAI_API_KEY", "sk-S3CRET"), ("ANTHROPIC_API_KEY", "")]);
     assert_eq!(offered("", &none), "openai anthropic gemini");
     assert_eq!(offered("", &keys), "anthropic gemini");
     // A list of the operator is complete.
@@ -299,7 +299,11 @@ fn providers_without_a_variable_are_offered_if_the_file_has_no_providers() {
 
 #[test]
 fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
-    let keys = Environment::of([("OPENAI_API_KEY", "sk-S3CRET"), ("ANTHROPIC_API_KEY", ""), ("GEMINI_API_KEY", "g")]);
+    let keys = Environment::from_variables([
+        ("OPENAI_API_KEY", "sk-S3CRET"),
+        ("ANTHROPIC_API_KEY", ""),
+        ("GEMINI_API_KEY", "g"),
+    ]);
     let loaded = read_with("", &keys).unwrap();
     let provider = &loaded.snapshot.traffic.providers[0];
     assert_eq!(
@@ -330,7 +334,7 @@ fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
             && !mocked.snapshot.traffic.costs_money()
     );
     let by_key = read_with("mock: true\n", &keys).unwrap();
-    let both = Environment::of([("OPENAI_API_KEY", "sk-S3CRET"), ("TOLLGATE_MOCK", "true")]);
+    let both = Environment::from_variables([("OPENAI_API_KEY", "sk-S3CRET"), ("TOLLGATE_MOCK", "true")]);
     let by_variable =
         read_with("mock: false\nproviders: [{name: up, kind: anthropic, credential: k}]\n", &both).unwrap();
     for (loaded, off) in [(by_key, "openai"), (by_variable, "up")] {
@@ -385,7 +389,7 @@ fn rows_of_usage_are_kept_for_90_days_unless_the_file_says_otherwise() {
 #[test]
 fn the_environment_chooses_the_store_before_the_file() {
     let loaded = |variable: Option<&'static str>, source: &str| {
-        read_with(source, &Environment::of(variable.map(|value| ("DATABASE_URL", value))))
+        read_with(source, &Environment::from_variables(variable.map(|value| ("DATABASE_URL", value))))
     };
     let env = "postgres://u:S3CRET@env/d";
     let file = "postgresql://u:S3CRET@file/d";

@@ -18,7 +18,7 @@ fn loaded(text: &str) -> LoadedConfig {
 }
 
 fn replace(old: &LoadedConfig, text: &str, is_posted: bool) -> Result<LoadedConfig, String> {
-    let environment = Environment::of([("JWT_SECRET", "S3CRET"), ("KEY", "sk-S3CRET")]);
+    let environment = Environment::from_variables([("JWT_SECRET", "S3CRET"), ("KEY", "sk-S3CRET")]);
     let running = RunningConfig {
         settings: old.settings(),
         snapshot: &old.snapshot,
@@ -139,7 +139,7 @@ fn a_secret_of_a_text_is_found_though_it_is_not_in_effect() {
         ("metrics: {token: S3CRET}\n", Some(("TOLLGATE_METRICS__TOKEN", "other")), false),
         (route.as_str(), None, false),
     ] {
-        let environment = Environment::of(variable);
+        let environment = Environment::from_variables(variable);
         let sources = || Sources { file: None, environment: &environment, flags: Flags { mock, ..Flags::default() } };
         let new = load_text("new.yaml", text, sources()).unwrap();
         assert!(new.has_literal_secrets, "{text}");
@@ -269,7 +269,7 @@ fn the_cluster_with_the_configuration_does_not_change() {
     let text = "etcd: {urls: ['https://a.internal:2379'], user: tollgate, password: '${KEY}'}\n";
     let other = [("a.internal", "b.internal"), ("user: tollgate", "user: other"), ("${KEY}", "${JWT_SECRET}")];
     let with_key = format!("{text}config: {{etcd: /tollgate/config}}\n");
-    let environment = Environment::of([("JWT_SECRET", "S3CRET"), ("KEY", "sk-S3CRET")]);
+    let environment = Environment::from_variables([("JWT_SECRET", "S3CRET"), ("KEY", "sk-S3CRET")]);
     let load = |text: &str| {
         let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
         load_text("old.yaml", text, sources).unwrap()

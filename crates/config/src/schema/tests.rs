@@ -124,7 +124,7 @@ fn documents_match_the_declarations() {
 
 /// Reads a file without an environment except `SECRET`, and compares the schema with the loader.
 fn load_and_check(source: &str) -> Result<LoadedConfig, ConfigError> {
-    let environment = Environment::of([("SECRET", "S3CRET value")]);
+    let environment = Environment::from_variables([("SECRET", "S3CRET value")]);
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
     let loaded = load_text(FILE, source, sources);
     check_schema(source, loaded.as_ref().err());

@@ -83,7 +83,7 @@ impl Budgets {
     /// Returns the budgets that apply to `caller`.
     pub fn for_caller(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, Amount)> {
         self.limits.iter().map(move |limit| {
-            limit.budget.of(match limit.dimension {
+            limit.budget.id_and_amount(match limit.dimension {
                 BudgetDimension::Key => BudgetScope::Key(caller.key),
                 BudgetDimension::User => BudgetScope::User(caller.user),
                 BudgetDimension::Plan => BudgetScope::Plan(caller.plan),

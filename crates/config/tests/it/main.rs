@@ -11,7 +11,7 @@ fn root() -> PathBuf {
 
 fn read(path: &Path, keys: bool) -> Result<LoadedConfig, config::ConfigError> {
     let names: &[&str] = if keys { &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"] } else { &[] };
-    let environment = Environment::of(names.iter().map(|name| (*name, "sk-test")));
+    let environment = Environment::from_variables(names.iter().map(|name| (*name, "sk-test")));
     load(Sources { file: Some(path), environment: &environment, flags: Flags::default() })
 }
 

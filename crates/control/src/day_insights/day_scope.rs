@@ -26,7 +26,7 @@ impl VisibleScope {
 
     /// Returns the usage with a label.
     pub(crate) fn label(label: &str) -> Self {
-        Self { of: DayUsageOf::Label(LabelId::of(label)), scope: DayScope::Label { label: label.to_owned() } }
+        Self { of: DayUsageOf::Label(LabelId::from_label(label)), scope: DayScope::Label { label: label.to_owned() } }
     }
 
     /// Returns the requested scope; without one, the widest that the caller may see: all users for admins and the role
@@ -42,7 +42,7 @@ impl VisibleScope {
         match asked {
             None if sees_all => Ok(Self::all()),
             None => match roles.led_label() {
-                Some(label) if state.ledger.has_label(LabelId::of(label)).await? => Ok(Self::label(label)),
+                Some(label) if state.ledger.has_label(LabelId::from_label(label)).await? => Ok(Self::label(label)),
                 Some(_) | None => Ok(own()),
             },
             Some(DayScope::All {}) if sees_all => Ok(Self::all()),
@@ -53,7 +53,7 @@ impl VisibleScope {
                 Ok(Self { of: of_user(user.no), scope: DayScope::User { user_id } })
             }
             Some(DayScope::Label { label }) if roles.sees_label(&label) => {
-                let has_usage = state.ledger.has_label(LabelId::of(&label)).await?;
+                let has_usage = state.ledger.has_label(LabelId::from_label(&label)).await?;
                 if has_usage { Ok(Self::label(&label)) } else { Err(no_such_scope()) }
             }
             Some(DayScope::All {} | DayScope::User { .. } | DayScope::Label { .. }) => Err(no_such_scope()),

@@ -80,7 +80,7 @@ impl<'a> DayReader<'a> {
             return Ok((self.head.figures_version, signed.clone()));
         }
         let classification = self.classification().await?;
-        Ok((classification.figures_version, SignedClasses::of(&classification, self.settings())))
+        Ok((classification.figures_version, SignedClasses::from_classification(&classification, self.settings())))
     }
 
     /// Returns a response as JSON. A response of this process needs no computation.

@@ -39,12 +39,12 @@ pub(super) async fn budget(state: &State, scope: &DayScope, day: Day) -> Result<
     let mut found: Vec<(LimitPeriod, i64, i64)> = Vec::new();
     for budget in all.filter(|budget| budget.measure == Measure::Money) {
         if Period::containing(budget.per, day) == Period::containing(budget.per, today) {
-            let used = used(state.budget_sources(&snapshot), budget.of(scope).0, day).await?;
+            let used = used(state.budget_sources(&snapshot), budget.id_and_amount(scope).0, day).await?;
             found.push((budget.per, budget.amount.money().0, used.money().0));
         }
     }
     let tightest = found.into_iter().max_by_key(|(per, limit, used)| (*per, used.saturating_sub(*limit)));
-    let money = |nano: i64| NanoMoney::of(access::NanoUsd(nano));
+    let money = |nano: i64| NanoMoney::from_nano_usd(access::NanoUsd(nano));
     Ok(tightest.map(|(per, limit, used)| BudgetUse {
         per: per.as_str().to_owned(),
         limit: money(limit),

@@ -225,7 +225,7 @@ impl BudgetView {
             access::BudgetScope::Plan(_) => (BudgetDimension::Plan, scope_id.to_string()),
             access::BudgetScope::Global => (BudgetDimension::Global, GLOBAL.to_owned()),
         };
-        let used = used(state.budget_sources(&state.live.load_full()), budget.of(scope).0, day).await?;
+        let used = used(state.budget_sources(&state.live.load_full()), budget.id_and_amount(scope).0, day).await?;
         let view = Self::new(dimension, Some(id), budget, Source::Api, day).using(budget, used);
         Ok(Self { name: Some(name).filter(|name| !name.is_empty()), ..view })
     }
@@ -240,8 +240,12 @@ impl BudgetView {
         if dimension != BudgetDimension::Global {
             return Ok(Self::new(dimension, None, budget, Source::Configuration, day));
         }
-        let used =
-            used(state.budget_sources(&state.live.load_full()), budget.of(access::BudgetScope::Global).0, day).await?;
+        let used = used(
+            state.budget_sources(&state.live.load_full()),
+            budget.id_and_amount(access::BudgetScope::Global).0,
+            day,
+        )
+        .await?;
         let view = Self::new(dimension, Some(GLOBAL.to_owned()), budget, Source::Configuration, day);
         Ok(view.using(budget, used))
     }
@@ -303,7 +307,7 @@ impl Owners<'_> {
         for BudgetLimit { dimension, budget } in &sources.snapshot.traffic.budgets.limits {
             found.extend(self.scope(*dimension).map(|scope| (scope, *budget, Source::Configuration)));
         }
-        found.sort_by_key(|(scope, budget, _)| budget.of(*scope));
+        found.sort_by_key(|(scope, budget, _)| budget.id_and_amount(*scope));
         let mut views = Vec::with_capacity(found.len());
         for (scope, budget, source) in found {
             let (dimension, id) = self.named(scope);
@@ -312,7 +316,7 @@ impl Owners<'_> {
                 views.push(item.without_amount());
                 continue;
             }
-            let used = used(sources, budget.of(scope).0, day).await?;
+            let used = used(sources, budget.id_and_amount(scope).0, day).await?;
             views.push(item.using(budget, used));
         }
         Ok(views)

@@ -31,7 +31,7 @@ pub(crate) fn read(labels: &LabelsView) -> Result<LabelSet, Problem> {
 pub(crate) fn filter(label: &str) -> Result<LabelId, Problem> {
     let is_pair = label.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty());
     if is_pair && is_label_text(label) && !label.contains(',') {
-        return Ok(LabelId::of(label));
+        return Ok(LabelId::from_label(label));
     }
     Err(Problem::new(Refusal::BadRequest, "`label` must be NAME=VALUE, such as `team=payments`"))
 }

@@ -55,5 +55,5 @@ impl CachePurges {
 }
 
 fn purge(StoredPurge { id, number, kind, text, soft }: StoredPurge) -> CachePurge {
-    CachePurge { number, id: id.into_bytes(), target: PurgeTarget::of(&kind, text), soft }
+    CachePurge { number, id: id.into_bytes(), target: PurgeTarget::from_word(&kind, text), soft }
 }

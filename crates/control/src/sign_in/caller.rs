@@ -131,7 +131,7 @@ impl Caller {
     fn note_client(&self, app: &App, parts: &Parts) {
         let SignInMethod::Key(principal) = &self.via else { return };
         let agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
-        let client = || KeyClient::of(self.address.0, agent);
+        let client = || KeyClient::new(self.address.0, agent);
         app.directory.note_client(principal.key_no, self.address.0, app.clock.mono(), client);
     }
 

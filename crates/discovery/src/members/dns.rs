@@ -94,7 +94,7 @@ impl ListResolver {
     fn new(servers: &[SocketAddr]) -> Result<Self, SourceError> {
         if servers.is_empty() {
             let (config, options) = read_system_conf().map_err(|error| SourceError::System(error.to_string()))?;
-            return Self::of(config, options, Hosts::from_system().unwrap_or_default());
+            return Self::with_config(config, options, Hosts::from_system().unwrap_or_default());
         }
         let server = |address: &SocketAddr| {
             let mut server = NameServerConfig::udp_and_tcp(address.ip());
@@ -102,10 +102,10 @@ impl ListResolver {
             server
         };
         let config = ResolverConfig::from_parts(None, Vec::new(), servers.iter().map(server).collect());
-        Self::of(config, ResolverOpts::default(), Hosts::default())
+        Self::with_config(config, ResolverOpts::default(), Hosts::default())
     }
 
-    fn of(config: ResolverConfig, mut options: ResolverOpts, hosts: Hosts) -> Result<Self, SourceError> {
+    fn with_config(config: ResolverConfig, mut options: ResolverOpts, hosts: Hosts) -> Result<Self, SourceError> {
         options.timeout = ATTEMPT_MAX;
         options.attempts = 2;
         options.cache_size = 0;
@@ -128,13 +128,13 @@ impl ListResolver {
         let invalid = |error: &dyn std::fmt::Display| SourceError::Lookup(format!("{name}: {error}"));
         let written = Name::from_utf8(name).map_err(|error| invalid(&error))?;
         if let Some(lookup) = self.hosts.lookup_static_host(&Query::query(written.clone(), of)) {
-            return Ok(Answer::of(&lookup));
+            return Ok(Answer::from_lookup(&lookup));
         }
         let mut absent = Answer { records: Vec::new(), valid_for: ABSENT };
         let mut failure = None;
         for name in self.candidates(written) {
             match self.resolver.lookup(name, of).await {
-                Ok(lookup) => return Ok(Answer::of(&lookup)),
+                Ok(lookup) => return Ok(Answer::from_lookup(&lookup)),
                 Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
                     let ttl = none.negative_ttl.map_or(ABSENT, |seconds| Duration::from_secs(seconds.into()));
                     absent.valid_for = absent.valid_for.min(ttl);
@@ -161,7 +161,7 @@ impl ListResolver {
 }
 
 impl Answer {
-    fn of(lookup: &Lookup) -> Self {
+    fn from_lookup(lookup: &Lookup) -> Self {
         let ttl = lookup.answers().iter().map(|record| record.ttl).min();
         let valid_for = ttl.map_or(ABSENT, |seconds| Duration::from_secs(seconds.into()));
         let records = lookup.answers().iter().map(|record| record.data.clone()).take(FOUND_MAX + 64).collect();
@@ -278,7 +278,7 @@ mod tests {
         tasks.spawn(serve(socket, "users.internal."));
         let domains = ["corp.example.com.", "example.com."].map(|name| Name::from_utf8(name).unwrap());
         let config = ResolverConfig::from_parts(None, domains.to_vec(), vec![server]);
-        let resolver = ListResolver::of(config, ResolverOpts::default(), Hosts::default()).unwrap();
+        let resolver = ListResolver::with_config(config, ResolverOpts::default(), Hosts::default()).unwrap();
         assert!(resolver.answer("users.internal", RecordType::A).await.is_err());
         let absent = resolver.answer("other.internal", RecordType::A).await.unwrap();
         assert!(absent.records.is_empty() && absent.valid_for <= ABSENT);

@@ -64,14 +64,14 @@ mod tests {
         ports.iter().map(member).collect()
     }
 
-    fn at(seconds: u64) -> Mono {
+    fn time_at(seconds: u64) -> Mono {
         Mono(Duration::from_secs(seconds).as_nanos().try_into().unwrap())
     }
 
     #[test]
     fn an_empty_list_is_in_force_only_after_it_has_lasted() {
         let mut in_force = ListInForce::default();
-        assert!(in_force.is_due(&list(&[]), false, at(0)), "nothing is lost by a first empty list");
+        assert!(in_force.is_due(&list(&[]), false, time_at(0)), "nothing is lost by a first empty list");
         in_force.set(list(&[1, 2]));
         for (reported, is_failing, second, expected) in [
             (&[1, 2][..], false, 0, false),
@@ -86,7 +86,7 @@ mod tests {
             (&[], false, 93, false),
             (&[], false, 94, true),
         ] {
-            assert_eq!(in_force.is_due(&list(reported), is_failing, at(second)), expected, "{second}");
+            assert_eq!(in_force.is_due(&list(reported), is_failing, time_at(second)), expected, "{second}");
         }
     }
 }

@@ -45,7 +45,7 @@ impl Refresh {
         let registry = Arc::new(IssuerRegistry::default());
         let clock = Clock::manual(NOON);
         let metrics = Metrics::new();
-        let keys = registry.of(&sources[0]);
+        let keys = registry.keys_of(&sources[0]);
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()

@@ -82,7 +82,7 @@ fn an_approved_day_keeps_its_classes_when_the_rules_change() {
     let settings = InsightSettings::default();
     let classified = ClassifiedDay { figures: &day, unpriced: 0, groups: &groups };
     let before = classification(&head(DayScope::All {}), &settings, classified);
-    let signed = SignedClasses { built_in_rules_version: 1, ..SignedClasses::of(&before, &settings) };
+    let signed = SignedClasses { built_in_rules_version: 1, ..SignedClasses::from_classification(&before, &settings) };
     let rule = ClassRule {
         name: "all".into(),
         class: Class::Other,

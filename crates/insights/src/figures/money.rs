@@ -20,14 +20,14 @@ pub struct NanoMoney {
 impl Default for NanoMoney {
     /// Returns 0 US dollars.
     fn default() -> Self {
-        Self::of(NanoUsd(0))
+        Self::from_nano_usd(NanoUsd(0))
     }
 }
 
 impl NanoMoney {
     /// Returns an amount in US dollars.
     #[must_use]
-    pub fn of(amount: NanoUsd) -> Self {
+    pub fn from_nano_usd(amount: NanoUsd) -> Self {
         Self { amount_nano: amount.0, currency: CURRENCY.to_owned() }
     }
 }

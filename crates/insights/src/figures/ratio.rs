@@ -20,7 +20,7 @@ impl Ratio {
 
     /// Returns `part / whole`, rounded down, and zero if `whole` is zero.
     #[must_use]
-    pub fn of(part: u64, whole: u64) -> Self {
+    pub fn new(part: u64, whole: u64) -> Self {
         if whole == 0 {
             return Self(0);
         }
@@ -65,8 +65,8 @@ mod tests {
         }
         assert!(serde_json::from_str::<Ratio>("0.12345").is_err());
         assert!(serde_json::from_str::<Ratio>("1e300").is_err());
-        assert_eq!(Ratio::of(1, 3), Ratio(3_333));
-        assert_eq!(Ratio::of(1, 0), Ratio(0));
-        assert_eq!(Ratio::of(u64::MAX, 1), Ratio(MAX));
+        assert_eq!(Ratio::new(1, 3), Ratio(3_333));
+        assert_eq!(Ratio::new(1, 0), Ratio(0));
+        assert_eq!(Ratio::new(u64::MAX, 1), Ratio(MAX));
     }
 }

@@ -69,7 +69,7 @@ impl PricedAttempt {
 impl PricedLine {
     /// Returns a line of a cost.
     #[must_use]
-    pub fn of(line: &Line) -> Self {
+    pub fn from_line(line: &Line) -> Self {
         Self { class: line.class.to_owned(), quantity: line.quantity, rate_pico: line.rate_pico }
     }
 }

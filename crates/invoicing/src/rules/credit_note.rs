@@ -32,8 +32,8 @@ impl CreditedInvoice<'_> {
         if self.tax == TaxAmount::default() {
             return Ok(TaxAmount::default());
         }
-        if let Some(rule) = self.rule.filter(|rule| rule.on(self.subtotal) == Ok(self.tax)) {
-            return rule.on(part);
+        if let Some(rule) = self.rule.filter(|rule| rule.tax_on(self.subtotal) == Ok(self.tax)) {
+            return rule.tax_on(part);
         }
         let share = |of: i64| half_up(i128::from(of) * i128::from(part), i128::from(self.subtotal));
         Ok(TaxAmount { base: share(self.tax.base)?, amount: share(self.tax.amount)? })
@@ -76,7 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn taxed(subtotal: i64, rule: &TaxRule) -> CreditedInvoice<'_> {
-        CreditedInvoice { subtotal, tax: rule.on(subtotal).unwrap(), rule: Some(rule) }
+        CreditedInvoice { subtotal, tax: rule.tax_on(subtotal).unwrap(), rule: Some(rule) }
     }
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
             taxes.push(note.tax.amount);
         }
         assert_eq!((remaining, taxes.as_slice()), (0, [752, 751, 633, 935].as_slice()));
-        assert_eq!(taxes.iter().sum::<i64>(), ppn().on(27_916).unwrap().amount);
+        assert_eq!(taxes.iter().sum::<i64>(), ppn().tax_on(27_916).unwrap().amount);
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_tax_that_changed_since_does_not_change_the_credit() {
-        let tax = ppn().on(27_916).unwrap();
+        let tax = ppn().tax_on(27_916).unwrap();
         for rule in
             [None, Some(TaxRule { rate: crate::rules::tax::Fraction { numerator: 1, denominator: 10 }, ..ppn() })]
         {
@@ -136,7 +136,7 @@ mod tests {
                 remaining -= part;
                 tax += note.tax.amount;
             }
-            prop_assert_eq!((remaining, tax), (0, ppn().on(subtotal).unwrap().amount));
+            prop_assert_eq!((remaining, tax), (0, ppn().tax_on(subtotal).unwrap().amount));
         }
     }
 }

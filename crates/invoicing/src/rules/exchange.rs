@@ -30,14 +30,14 @@ impl ExchangeRates {
     /// Returns the rates that apply on some day of a period.
     #[must_use]
     pub fn within(&self, days: BillingPeriod) -> Self {
-        let first = self.on(days.first_day);
+        let first = self.rate_on(days.first_day);
         let later = self.0.iter().filter(|rate| rate.from > days.first_day && rate.from <= days.last_day);
         Self(first.into_iter().chain(later.copied()).collect())
     }
 
     /// Returns the rate of a day; `None` before the first rate.
     #[must_use]
-    pub fn on(&self, day: Day) -> Option<ExchangeRate> {
+    pub fn rate_on(&self, day: Day) -> Option<ExchangeRate> {
         self.0.iter().rev().find(|rate| rate.from <= day).copied()
     }
 }

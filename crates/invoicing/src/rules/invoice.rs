@@ -195,7 +195,7 @@ impl InvoiceDraft {
     ///
     /// # Errors
     /// [`AmountOverflow`] if a sum does not fit.
-    pub fn of(lines: Vec<InvoiceLine>, tax: Option<&TaxRule>, day: Day) -> Result<Self, AmountOverflow> {
+    pub fn from_lines(lines: Vec<InvoiceLine>, tax: Option<&TaxRule>, day: Day) -> Result<Self, AmountOverflow> {
         let subtotal = sum(lines.iter().map(|line| line.amount))?;
         let tax = TaxRule::of_invoice(tax, subtotal, day)?;
         let total = subtotal.checked_add(tax.amount).ok_or(AmountOverflow)?;

@@ -42,7 +42,7 @@ impl TaxRule {
     ///
     /// # Errors
     /// [`AmountOverflow`] if an amount does not fit.
-    pub fn on(&self, subtotal: i64) -> Result<TaxAmount, AmountOverflow> {
+    pub fn tax_on(&self, subtotal: i64) -> Result<TaxAmount, AmountOverflow> {
         let of = |amount: i64, fraction: Fraction| {
             half_up(i128::from(amount) * i128::from(fraction.numerator), i128::from(fraction.denominator))
         };
@@ -55,7 +55,7 @@ impl TaxRule {
     /// # Errors
     /// [`AmountOverflow`] if an amount does not fit.
     pub fn of_invoice(rule: Option<&Self>, subtotal: i64, day: Day) -> Result<TaxAmount, AmountOverflow> {
-        rule.filter(|rule| rule.from <= day).map_or(Ok(TaxAmount::default()), |rule| rule.on(subtotal))
+        rule.filter(|rule| rule.from <= day).map_or(Ok(TaxAmount::default()), |rule| rule.tax_on(subtotal))
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
             (5, 5, 1, 6),
             (0, 0, 0, 0),
         ] {
-            let tax = ppn().on(subtotal).unwrap();
+            let tax = ppn().tax_on(subtotal).unwrap();
             assert_eq!((tax.base, tax.amount, subtotal + tax.amount), (base, amount, total));
         }
     }

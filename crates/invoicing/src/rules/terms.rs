@@ -180,7 +180,7 @@ impl InvoiceTerms {
             InvoiceBasis::CreditNote { subtotal, tax, .. } => (*subtotal, *tax),
             InvoiceBasis::Period { .. } | InvoiceBasis::Change { .. } => (draft.subtotal, draft.tax),
         };
-        let tax = rule.filter(|rule| tax != TaxAmount::default() && rule.on(subtotal) == Ok(tax)).cloned();
+        let tax = rule.filter(|rule| tax != TaxAmount::default() && rule.tax_on(subtotal) == Ok(tax)).cloned();
         Self { tax, basis, prices: None }
     }
 
@@ -217,7 +217,7 @@ impl InvoiceTerms {
             }
         };
         let subtotal = sum(lines.iter().map(|line| line.amount))?;
-        let tax = self.tax.as_ref().map_or(Ok(TaxAmount::default()), |rule| rule.on(subtotal))?;
+        let tax = self.tax.as_ref().map_or(Ok(TaxAmount::default()), |rule| rule.tax_on(subtotal))?;
         let total = subtotal.checked_add(tax.amount).ok_or(AmountOverflow)?;
         Ok(InvoiceDraft { lines, subtotal, tax, total })
     }

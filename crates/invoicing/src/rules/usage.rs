@@ -133,7 +133,7 @@ impl RatedUsage<'_> {
                 // An amount in nano-USD needs no exchange.
                 Currency::Usd => NANO * PPM,
                 Currency::Idr => {
-                    let rate = self.rates.on(counted.day).ok_or(RatingError::NoRate { day: counted.day })?;
+                    let rate = self.rates.rate_on(counted.day).ok_or(RatingError::NoRate { day: counted.day })?;
                     i128::from(rate.micro_idr)
                 }
             };

@@ -291,7 +291,7 @@ pub(crate) fn subjects(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(
     let counts = counts.iter().map(|counts| (&counts.subject, counts.day, Charge::credits(counts.credits)));
     let mut subjects: FxHashMap<SubjectDay, Charge> = FxHashMap::default();
     for (subject, day, charge) in events.chain(counts).filter(|(.., charge)| *charge != Charge::default()) {
-        if let Some(subject) = SubjectId::of(subject) {
+        if let Some(subject) = SubjectId::from_subject(subject) {
             let of = subjects.entry(SubjectDay { subject, day: day.0.into() }).or_default();
             *of = of.and(&charge);
         }

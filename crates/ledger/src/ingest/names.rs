@@ -244,7 +244,7 @@ async fn learn_labels(store: &Store, transaction: &mut BulkTransaction, labels: 
     let (no,): (i64,) = transaction.query(FIND_LABELS).bind(labels).one().await?;
     if added > 0 {
         for (name, value) in LabelSet::of_text(labels).pairs() {
-            let id = LabelId::of(&format!("{name}={value}"));
+            let id = LabelId::from_label(&format!("{name}={value}"));
             let add = transaction.query(ADD_MEMBER).bind(store.new_id()).bind(id.0).bind(name).bind(value);
             add.bind(no).bind(store.now()).run().await?;
         }

@@ -171,7 +171,7 @@ async fn charges_of_subjects_are_kept_for_64_days_at_least() {
             name: access::SubjectText::parse("ada").unwrap(),
         };
         let month = meter::Period::containing(meter::LimitPeriod::Month, NOW.day());
-        let scope = meter::BudgetScope::Subject(access::SubjectId::of(&subject).unwrap());
+        let scope = meter::BudgetScope::Subject(access::SubjectId::from_subject(&subject).unwrap());
         let of_subject = |record: Record| {
             let Record::Event(event) = record else { return record };
             Record::Event(UsageEvent { subject: subject.clone(), ..event })

@@ -73,13 +73,13 @@ pub(crate) async fn labels_of_a_day_add_up_to_the_day(world: &World) {
     world.ingest(&store, &records).await;
     let (cost, requests) = of_day(&ledger, UsageOf::All).await;
     assert_eq!((cost, requests), (7_000_003_000, 15));
-    let label = |label| DayUsageOf::Label(LabelId::of(label));
+    let label = |label| DayUsageOf::Label(LabelId::from_label(label));
     assert_eq!(of_day(&ledger, label("team=payments")).await, (7_000_001_000, 2));
     assert_eq!(of_day(&ledger, label("team=core")).await, (0, 11));
     assert_eq!(of_day(&ledger, label("tier=gold")).await, (7_000_001_000, 2));
     assert_eq!(of_day(&ledger, label("team=pay")).await, (0, 0));
-    assert!(ledger.has_label(LabelId::of("tier=gold")).await.unwrap());
-    assert!(!ledger.has_label(LabelId::of("team=pay")).await.unwrap());
+    assert!(ledger.has_label(LabelId::from_label("tier=gold")).await.unwrap());
+    assert!(!ledger.has_label(LabelId::from_label("team=pay")).await.unwrap());
     let models = ledger.models_of_day(label("team=payments"), TODAY).await.unwrap();
     assert_eq!(
         models.iter().map(|of| (of.name.as_deref(), of.totals.requests)).collect::<Vec<_>>(),
@@ -120,7 +120,8 @@ pub(crate) async fn labels_of_a_day_add_up_to_the_day(world: &World) {
 
 /// The filter agrees with the totals of a label, in steps of days and minutes, and in the list of requests.
 async fn filters_agree(ledger: &Ledger, ada: Caller, bob: Caller) {
-    let only = |by, step, label: &str| SeriesFilter { by, step, with_label: Some(LabelId::of(label)), ..by_team() };
+    let only =
+        |by, step, label: &str| SeriesFilter { by, step, with_label: Some(LabelId::from_label(label)), ..by_team() };
     let minute = |label: &str| SeriesFilter {
         since: NOW,
         until: access::Timestamp(NOW.0 + 1),
@@ -142,7 +143,7 @@ async fn filters_agree(ledger: &Ledger, ada: Caller, bob: Caller) {
         ] {
             assert_eq!(sum(ledger, UsageOf::All, &filter).await, (cost, requests), "{filter:?}");
         }
-        let page = RequestFilter { label: Some(LabelId::of(label)), ..RequestFilter::default() };
+        let page = RequestFilter { label: Some(LabelId::from_label(label)), ..RequestFilter::default() };
         let page = ledger.requests_page(UsageOf::All, &page, None, 10).await.unwrap();
         assert_eq!(page.lines.len(), lines, "{label}");
         let of_models = sum(ledger, UsageOf::All, &only(Some(model), SeriesStep::Day, label)).await;
@@ -173,8 +174,8 @@ pub(crate) async fn label_sets_beyond_the_maximum_are_other(world: &World) {
     // A set that is known keeps its number, and a new one has none.
     let later = ["team=t0000", "team=late"].map(|labels| Record::Event(labelled(world.event(Some(ada)), labels)));
     world.ingest(&store, &later).await;
-    assert_eq!(of_day(&ledger, DayUsageOf::Label(LabelId::of("team=t0000"))).await.1, 2);
-    assert!(!ledger.has_label(LabelId::of("team=late")).await.unwrap());
+    assert_eq!(of_day(&ledger, DayUsageOf::Label(LabelId::from_label("team=t0000"))).await.1, 2);
+    assert!(!ledger.has_label(LabelId::from_label("team=late")).await.unwrap());
     let series = ledger.usage_series(UsageOf::All, &by_team()).await.unwrap();
     let of =
         |name: &GroupName| series.series.iter().find(|of| of.name == *name).map(|of| of.points[0].1.totals.requests);

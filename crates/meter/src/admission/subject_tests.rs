@@ -120,7 +120,7 @@ proptest! {
         let user = BudgetScope::User(UserNo(1));
         let bounds = KeyBounds::default();
         let caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
-        let budgets: Vec<_> = plan.budgets.iter().map(|budget| budget.of(user)).collect();
+        let budgets: Vec<_> = plan.budgets.iter().map(|budget| budget.id_and_amount(user)).collect();
         let without_rate = Plan { requests_per_minute: None, ..plan.clone() };
         let terms = Terms { caller, plan: &without_rate, bounds: &bounds, budgets: &budgets };
         let both = [of_subject(&meter, &plan), meter.limits(&terms)];

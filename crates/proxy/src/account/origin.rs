@@ -23,7 +23,12 @@ impl RequestAccount {
     pub(crate) fn known_origin(&self) -> RequestOrigin {
         let agent = self.request.head.fields().all(KnownName::UserAgent).next();
         let cache = self.cache.map(CacheResult::recorded).unwrap_or_default();
-        RequestOrigin { labels: self.labels(), client: ClientProgram::of(agent), cache, ..RequestOrigin::default() }
+        RequestOrigin {
+            labels: self.labels(),
+            client: ClientProgram::from_user_agent(agent),
+            cache,
+            ..RequestOrigin::default()
+        }
     }
 
     /// Returns the metadata of the request, as far as it is known.

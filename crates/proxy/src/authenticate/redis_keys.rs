@@ -35,7 +35,7 @@ pub(crate) struct RedisKeyClient {
 
 /// Returns the client of a request whose key is in Redis.
 pub(crate) async fn identify(request: &RequestContext, entry: &RedisKeyEntry) -> Result<RedisKeyClient, Problem> {
-    let hash = ListedKeyHash::of(identify::credential(&request.head)?).ok_or_else(malformed)?;
+    let hash = ListedKeyHash::from_key(identify::credential(&request.head)?).ok_or_else(malformed)?;
     match find(request, entry, hash).await {
         Ok(Some(key)) => client(request, entry, hash, &key),
         Ok(None) => Err(unknown()),

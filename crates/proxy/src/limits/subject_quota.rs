@@ -38,7 +38,7 @@ pub(crate) async fn limits(account: &RequestAccount) -> Result<Option<Arc<Limits
 /// Begins the counters of a subject that the worker has not seen with this plan.
 async fn begin(account: &RequestAccount, plan: &Plan, counts: LongPeriods) -> Result<Option<Arc<Limits>>, Problem> {
     // The address of an anonymous client is not recorded, so nothing would be left of its usage.
-    let Some(subject) = SubjectId::of(&account.identity.subject) else { return Ok(None) };
+    let Some(subject) = SubjectId::from_subject(&account.identity.subject) else { return Ok(None) };
     let worker = account.request.worker();
     let terms = SubjectTerms { subject, plan, counts };
     let meter: &Meter = &worker.shared.meter;

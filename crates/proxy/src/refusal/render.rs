@@ -40,12 +40,13 @@ const CODEX_STATUS: u16 = 400;
 
 impl Rendering<'_> {
     fn is_for_codex(&self) -> bool {
-        self.dialect == Some(Dialect::OpenAi) && ClientProgram::of(self.user_agent) == ClientProgram::Codex
+        self.dialect == Some(Dialect::OpenAi) && ClientProgram::from_user_agent(self.user_agent) == ClientProgram::Codex
     }
 
     /// Whether the client shows `Retry-After` and does not repeat the call then (2.1.332).
     fn is_for_claude_code(&self) -> bool {
-        self.dialect == Some(Dialect::Anthropic) && ClientProgram::of(self.user_agent) == ClientProgram::ClaudeCode
+        self.dialect == Some(Dialect::Anthropic)
+            && ClientProgram::from_user_agent(self.user_agent) == ClientProgram::ClaudeCode
     }
 }
 
@@ -66,7 +67,7 @@ impl Problem {
     pub(crate) fn into_response(self, rendering: Rendering<'_>, id: RequestId) -> Response<Bytes> {
         let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
         let status = if is_quota {
-            rendering.quota_status.for_client(ClientProgram::of(rendering.user_agent))
+            rendering.quota_status.for_client(ClientProgram::from_user_agent(rendering.user_agent))
         } else if is_of_bad_key(self.refusal) && rendering.is_for_codex() {
             CODEX_STATUS
         } else {

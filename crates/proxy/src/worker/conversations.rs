@@ -149,7 +149,7 @@ impl Conversations {
 
 /// Returns the name in Redis. All conversations of a key have one generation.
 fn shared_name(ConversationName { owner, response }: ConversationName) -> SharedResponseName {
-    let scope = ResponseScope::of([("conversations".to_owned(), "1".to_owned())]);
+    let scope = ResponseScope::from_settings([("conversations".to_owned(), "1".to_owned())]);
     let of_owner = format!("{}/{}", owner.user.0, owner.key.0);
     let whole = format!("{of_owner}/{response:032x}");
     SharedResponseName::new(&scope, of_owner.as_bytes(), whole.as_bytes())

@@ -63,7 +63,7 @@ mod tests {
     }
 
     fn terms<'a>(subject: &Subject, plan: &'a Plan) -> SubjectTerms<'a> {
-        SubjectTerms { subject: SubjectId::of(subject).unwrap(), plan, counts: LongPeriods::default() }
+        SubjectTerms { subject: SubjectId::from_subject(subject).unwrap(), plan, counts: LongPeriods::default() }
     }
 
     #[test]

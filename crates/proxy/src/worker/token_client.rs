@@ -78,7 +78,7 @@ pub(crate) struct TokenKey {
 
 impl TokenKey {
     pub(crate) fn new(entry: &Arc<JwtEntry>, generation: u64, token: &[u8]) -> Self {
-        Self { entry: Arc::as_ptr(entry).addr(), generation, digest: TokenDigest::of(token) }
+        Self { entry: Arc::as_ptr(entry).addr(), generation, digest: TokenDigest::from_token(token) }
     }
 }
 

@@ -163,7 +163,7 @@ impl Gateway {
 
     /// Returns the keys of the first issuer of the configuration.
     pub(crate) fn issuer_keys(&self) -> Arc<IssuerKeys> {
-        self.shared.issuers.of(&self.shared.live.load().traffic.issuers[0].source)
+        self.shared.issuers.keys_of(&self.shared.live.load().traffic.issuers[0].source)
     }
 
     fn configured(yaml: &str, tls: Arc<ClientConfig>) -> Self {

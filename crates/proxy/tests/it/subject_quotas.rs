@@ -37,7 +37,7 @@ fn subject(entry: &str, name: &str) -> Subject {
 }
 
 fn used(gateway: &Gateway, name: &str) -> Amount {
-    let scope = BudgetScope::Subject(SubjectId::of(&subject("shared", name)).unwrap());
+    let scope = BudgetScope::Subject(SubjectId::from_subject(&subject("shared", name)).unwrap());
     gateway.meter().used(BudgetId::credits_a_day(scope), gateway.clock().now().day())
 }
 
@@ -175,7 +175,7 @@ async fn a_subject_whose_counters_have_begun_needs_no_store() {
     let raw = upstream().await;
     let (gateway, beginnings) = Gateway::with_subject_budgets(&yaml(&raw, 5, 100));
     drop(beginnings);
-    let scope = BudgetScope::Subject(SubjectId::of(&subject("shared", "acme")).unwrap());
+    let scope = BudgetScope::Subject(SubjectId::from_subject(&subject("shared", "acme")).unwrap());
     for per in [LimitPeriod::Day, LimitPeriod::Month] {
         let budget = BudgetId { scope, measure: Measure::Credits, per };
         gateway.meter().begin(budget, gateway.clock().now().day(), Amount(4));

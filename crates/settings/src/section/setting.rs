@@ -71,7 +71,7 @@ pub enum Value {
 pub struct SecretDigest(u64);
 
 impl SecretDigest {
-    fn of(secret: &Secret) -> Self {
+    fn from_secret(secret: &Secret) -> Self {
         static KEY: OnceLock<RandomState> = OnceLock::new();
         Self(KEY.get_or_init(RandomState::new).hash_one(secret.expose()))
     }
@@ -160,7 +160,7 @@ impl Value {
 
     /// Returns the digest of a secret.
     pub fn secret(secret: &Secret) -> Self {
-        Self::Secret(SecretDigest::of(secret))
+        Self::Secret(SecretDigest::from_secret(secret))
     }
 
     /// Returns a duration in its largest exact unit.

@@ -140,7 +140,7 @@ impl ScopeKind {
 impl ApplicableBudget {
     /// Returns the budget's id and amount for the key and user to which it applies.
     pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, Amount) {
-        self.budget.of(match self.scope {
+        self.budget.id_and_amount(match self.scope {
             ScopeKind::Key => BudgetScope::Key(key),
             ScopeKind::User => BudgetScope::User(user),
             ScopeKind::Plan => BudgetScope::Plan(plan),
@@ -298,7 +298,7 @@ impl Store {
     pub async fn budgets(&self) -> Result<Vec<StoredBudget>, DatabaseError> {
         let rows: Vec<ListedRow> = self.query(LIST).all().await?;
         let mut budgets: Vec<StoredBudget> = rows.into_iter().map(StoredBudget::try_from).collect::<Result<_, _>>()?;
-        budgets.sort_by_key(|stored| stored.budget.of(stored.scope));
+        budgets.sort_by_key(|stored| stored.budget.id_and_amount(stored.scope));
         Ok(budgets)
     }
 

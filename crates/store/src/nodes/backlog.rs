@@ -218,7 +218,7 @@ fn charge(charges: &mut ScopeCharges, subject: &Subject, day: Day, more: &Charge
             let scopes = [BudgetScope::Key(key), BudgetScope::User(user), BudgetScope::Plan(plan), BudgetScope::Global];
             scopes.into_iter().for_each(add);
         }
-        None => SubjectId::of(subject).map(BudgetScope::Subject).into_iter().for_each(&mut add),
+        None => SubjectId::from_subject(subject).map(BudgetScope::Subject).into_iter().for_each(&mut add),
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
         let record = Record::Counts { id, counts };
         gathered.note(&record);
         backlog.begin(gathered, vec![at(10)]).await;
-        let scope = BudgetScope::Subject(SubjectId::of(&subject).unwrap());
+        let scope = BudgetScope::Subject(SubjectId::from_subject(&subject).unwrap());
         let periods = [LimitPeriod::Day, LimitPeriod::Month].map(|per| Period::containing(per, DAY));
         for period in periods {
             let waiting = backlog.waiting().await.unwrap();

@@ -152,7 +152,7 @@ pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
     let of_plan = Budget { measure: Measure::Tokens, per: LimitPeriod::Month, amount: Amount(9) };
     let change = PlanChange { budgets: Some(vec![of_plan]), ..PlanChange::default() };
     let plan = store.change_plan(&Actor::COMMAND, "starter", change).await.unwrap().id;
-    let of_plan = of_plan.of(BudgetScope::User(ada.no));
+    let of_plan = of_plan.id_and_amount(BudgetScope::User(ada.no));
     assert_eq!(*budgets(&secret).await, [of_plan]);
     set(&store, &BudgetHolder::Key(laptop.id), Measure::Money, Some(1)).await;
     assert_eq!(*budgets(&secret).await, [of_plan, (id(BudgetScope::Key(laptop.no), Measure::Money), Amount(1))]);

@@ -38,7 +38,7 @@ impl Data {
     }
 
     fn read(&self, variables: &[(&str, &str)]) -> Result<InstallationSecrets, StartFault> {
-        InstallationSecrets::read(&Environment::of(variables.iter().copied()), self.0.path())
+        InstallationSecrets::read(&Environment::from_variables(variables.iter().copied()), self.0.path())
     }
 
     fn refused(&self, variables: &[(&str, &str)]) -> String {
@@ -190,7 +190,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     let refused = found.signing().unwrap_err().to_string();
     assert!(refused.starts_with("secrets_unwritable: ") && refused.contains("gone/secrets"), "{refused}");
     // The folder is not needed if the variable is set.
-    let found = InstallationSecrets::read(&Environment::of([("JWT_SECRET", SIGNED)]), &gone).unwrap();
+    let found = InstallationSecrets::read(&Environment::from_variables([("JWT_SECRET", SIGNED)]), &gone).unwrap();
     assert_eq!(found.signing().unwrap().expose(), SIGNED);
 }
 

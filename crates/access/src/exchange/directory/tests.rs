@@ -78,7 +78,7 @@ async fn a_key_is_hashed_once_and_a_revocation_still_applies() {
         let now = desk.clock.mono();
         let finding = tokio::spawn(async move { of_key.find_key(KEY, now).await });
         let lookup = desk.lookups.recv().await.unwrap();
-        assert_eq!(lookup.hash, KeyHash::of(KEY).unwrap());
+        assert_eq!(lookup.hash, KeyHash::from_key(KEY).unwrap());
         lookup.reply.send(answer.clone()).unwrap();
         assert_eq!(finding.await.unwrap(), Ok(answer.clone()));
         assert_eq!(directory.hashes.get(tag), Some(lookup.hash));

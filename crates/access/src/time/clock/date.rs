@@ -26,7 +26,7 @@ impl CivilDate {
     #[must_use]
     pub fn to_day(self) -> Option<Day> {
         let fits = (1..=12).contains(&self.month) && (1..=31).contains(&self.day);
-        let day = Day::of(self.year, self.month, self.day).filter(|_| fits)?;
+        let day = Day::from_date(self.year, self.month, self.day).filter(|_| fits)?;
         (day.civil() == self).then_some(day)
     }
 
@@ -55,12 +55,12 @@ impl Day {
         if parts.next().is_some() || !digits(year, 4) || !digits(month, 2) || !digits(day, 2) {
             return None;
         }
-        let read = Self::of(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
+        let read = Self::from_date(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
         // A day that does not exist, such as November 31st, was converted to a different day.
         (read.to_string() == text).then_some(read)
     }
 
-    fn of(year: u64, month: u64, day: u64) -> Option<Self> {
+    fn from_date(year: u64, month: u64, day: u64) -> Option<Self> {
         let year = if month <= 2 { year.checked_sub(1)? } else { year };
         let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
         let of_era = (year % 400) * 365 + (year % 400) / 4 - (year % 400) / 100 + of_year;

@@ -17,7 +17,7 @@ const KEY: &str = "0123456789abcdef";
 const VALUE: &str = r#"{"name": "acme", "plan": "pro"}"#;
 
 fn hash(key: &str) -> ListedKeyHash {
-    ListedKeyHash::of(key.as_bytes()).unwrap()
+    ListedKeyHash::from_key(key.as_bytes()).unwrap()
 }
 
 fn name(key: &str) -> String {

@@ -19,7 +19,7 @@ use crate::redis::Redis;
 const KEPT: Duration = Duration::from_secs(60);
 
 fn name(url: &str, key: &str) -> SharedResponseName {
-    SharedResponseName::new(&ResponseScope::of([]), url.as_bytes(), key.as_bytes())
+    SharedResponseName::new(&ResponseScope::from_settings([]), url.as_bytes(), key.as_bytes())
 }
 
 /// Runs `story` with a store whose calls are served.

@@ -47,7 +47,8 @@ fn keys_that_refer_to_an_unset_variable_leave_the_keys_of_control() {
     assert_eq!(bounds(names), bounds(""));
     let control = "control: {listen: 127.0.0.1:9, connections: {max: 7}, timeout: 20s}\n";
     assert_eq!(bounds(&format!("{names}{control}")), bounds(control));
-    let environment = Environment::of([("ADDR", "127.0.0.1:9"), ("MAX_CONNECTIONS", "7"), ("TIMEOUT_SECONDS", "20")]);
+    let environment =
+        Environment::from_variables([("ADDR", "127.0.0.1:9"), ("MAX_CONNECTIONS", "7"), ("TIMEOUT_SECONDS", "20")]);
     let read = read_with(names, &environment).unwrap().snapshot.process.control;
     let read = (read.listen.to_string(), read.connections.max, read.call_timeout.as_secs());
     assert_eq!(read, ("127.0.0.1:9".to_owned(), 7, 20));
@@ -56,7 +57,7 @@ fn keys_that_refer_to_an_unset_variable_leave_the_keys_of_control() {
 #[test]
 fn variables_take_precedence_over_both_names_of_a_key() {
     let read = |source: &str, variables: &[(&'static str, &'static str)]| {
-        let environment = Environment::of(variables.iter().copied());
+        let environment = Environment::from_variables(variables.iter().copied());
         read_with(source, &environment).map(|loaded| loaded.snapshot.process.control.connections.max)
     };
     for source in ["max_connections: 7", "control: {connections: {max: 7}}"] {
@@ -204,7 +205,8 @@ fn redis_is_a_url_that_no_error_repeats() {
     let error = read_text("redis: http://user:hunter2@h").map(|_| ()).unwrap_err().to_string();
     assert!(error.starts_with("error[bad_value]: `redis` has an invalid value"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
-    let environment = Environment::of([("REDIS_URL", "redis://h"), ("TOLLGATE_TRUSTED_PROXIES", "cloudflare")]);
+    let environment =
+        Environment::from_variables([("REDIS_URL", "redis://h"), ("TOLLGATE_TRUSTED_PROXIES", "cloudflare")]);
     let loaded = read_with("redis: redis://other", &environment).unwrap().snapshot;
     assert_eq!(
         (loaded.process.redis, loaded.traffic.trusted_proxies.len()),

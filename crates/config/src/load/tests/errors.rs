@@ -433,7 +433,7 @@ fn errors_repeat_no_secret() {
         assert!(!error.to_string().contains("S3CRET"), "{error}");
         assert!(error.problems.iter().all(|problem| !problem.message.contains("S3CRET")));
     }
-    let off = Environment::of([("OPENAI_API_KEY", "S3CRET value")]);
+    let off = Environment::from_variables([("OPENAI_API_KEY", "S3CRET value")]);
     let error = read_with("", &off).map(|_| ()).unwrap_err().to_string();
     assert_eq!(
         error,

@@ -83,7 +83,7 @@ fn example(schema: &Json) -> Option<String> {
 }
 
 fn settings(source: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Vec<Setting>, ConfigError> {
-    let environment = Environment::of(variables.iter().copied());
+    let environment = Environment::from_variables(variables.iter().copied());
     let loaded = load_text("t.yaml", source, Sources { file: None, environment: &environment, flags })?;
     Ok(loaded.settings().to_vec())
 }
@@ -288,7 +288,7 @@ fn a_line_of_a_env_file_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.env");
     std::fs::write(&path, "# c\nTOLLGATE_LOG__LEVEL=debug\nTOLLGATE_DATA=/x\n").unwrap();
-    let environment = Environment::of([("TOLLGATE_DATA", "/y")]).with_file(Some(&path)).unwrap();
+    let environment = Environment::from_variables([("TOLLGATE_DATA", "/y")]).with_file(Some(&path)).unwrap();
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
     let settings = load_text("", "", sources).unwrap().settings().to_vec();
     let level = find(&settings, "log.level");

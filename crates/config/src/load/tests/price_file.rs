@@ -337,7 +337,7 @@ fn relative_paths_begin_at_the_folder_of_the_configuration() {
     write("prices.yaml", "as_of: 2027-01-01\nsource: s\n");
     write("body.txt", "hello\n");
     write("t.yaml", "prices_file: prices.yaml\nroutes: [{path: /a, respond: {body: \"file:body.txt\"}}]\n");
-    let environment = Environment::of([("TOLLGATE_BRAND__NAME", "file:body.txt")]);
+    let environment = Environment::from_variables([("TOLLGATE_BRAND__NAME", "file:body.txt")]);
     let path = folder.path().join("t.yaml");
     let loaded = load(Sources { file: Some(&path), environment: &environment, flags: Flags::default() }).unwrap();
     let files: Vec<PathBuf> = ["body.txt", "prices.yaml"].map(|name| folder.path().join(name)).into();

@@ -126,7 +126,7 @@ models: [{name: fast, targets: [{provider: openai, model: gpt-5}, {provider: ant
 
 #[test]
 fn a_target_may_have_a_provider_that_a_stored_credential_switches_on() {
-    let keys = Environment::of([("OPENAI_API_KEY", "sk-S3CRET")]);
+    let keys = Environment::from_variables([("OPENAI_API_KEY", "sk-S3CRET")]);
     let source = "
 models:
   - {name: fast, targets: [{provider: openai, model: gpt-5}, {provider: anthropic, model: claude}]}

@@ -15,7 +15,7 @@ fn post_with(file: &str, text: &str, variables: &[(&str, &str)]) -> Result<Loade
 
 /// Returns the result of a text of the API that replaces `running`; `file` is the text of the file.
 fn post_over(running: &str, file: &str, text: &str, variables: &[(&str, &str)]) -> Result<LoadedConfig, String> {
-    let environment = Environment::of(variables.iter().copied());
+    let environment = Environment::from_variables(variables.iter().copied());
     let sources = || Sources { file: None, environment: &environment, flags: Flags::default() };
     let old = load_text("old.yaml", running, sources()).unwrap();
     let running = RunningConfig {

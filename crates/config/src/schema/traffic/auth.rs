@@ -350,7 +350,8 @@ const SHA256: TextForm<ListedKeyHash> = TextForm {
 };
 const LISTED_KEY: TextForm<ListedKeyHash> = TextForm {
     parse: |key| {
-        ListedKeyHash::of(key.as_bytes()).ok_or_else(|| bad("16 to 4,096 visible ASCII characters without a space"))
+        ListedKeyHash::from_key(key.as_bytes())
+            .ok_or_else(|| bad("16 to 4,096 visible ASCII characters without a space"))
     },
     shown: |hash| Value::secret(&Secret::new(hash.to_hex())),
     cell: "16 to 4,096 visible ASCII characters",

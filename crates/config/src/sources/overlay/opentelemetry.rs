@@ -95,7 +95,7 @@ mod tests {
 
     /// The traces of a file with these variables, or the error.
     fn traces(source: &str, variables: &[(&str, &str)]) -> Result<Option<Traces>, String> {
-        let environment = Environment::of(variables.iter().copied());
+        let environment = Environment::from_variables(variables.iter().copied());
         let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
         let loaded = load_text("t.yaml", source, sources).map_err(|error| error.to_string())?;
         Ok(loaded.snapshot.process.traces)
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn another_protocol_of_the_receiver_is_noted() {
         let noted = |source: &str, variables: &[(&str, &str)]| {
-            let environment = Environment::of(variables.iter().copied());
+            let environment = Environment::from_variables(variables.iter().copied());
             let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
             let notes = load_text("t.yaml", source, sources).unwrap().notes;
             notes.into_iter().find(|note| matches!(note, Note::OtherProtocol { .. })).map(|note| note.to_string())

@@ -6,7 +6,7 @@ use crate::sources::flags::Flags;
 use crate::{ConfigError, Environment};
 
 fn load(source: &str, variables: &[(&str, &str)]) -> Result<LoadedConfig, ConfigError> {
-    let environment = Environment::of(variables.iter().copied());
+    let environment = Environment::from_variables(variables.iter().copied());
     load_text("t.yaml", source, Sources { file: None, environment: &environment, flags: Flags::default() })
 }
 

@@ -161,7 +161,7 @@ impl SubjectQuotas<'_> {
             let mut view = ExplainedBudget { place: place.clone(), ..ExplainedBudget::of_subject(budget, resets_at) };
             match self.subject {
                 Ok(subject) => {
-                    let used = used(sources, budget.of(BudgetScope::Subject(subject)).0, day).await?;
+                    let used = used(sources, budget.id_and_amount(BudgetScope::Subject(subject)).0, day).await?;
                     view.used = Some(Amount::of(budget.measure, used));
                     view.remaining = Some(Amount::of(budget.measure, budget.amount.saturating_sub(used)));
                 }

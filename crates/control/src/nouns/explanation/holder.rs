@@ -103,7 +103,7 @@ impl<'a> Holder<'a> {
         match self {
             Self::Key(holder) => holder.budgets(sources).await,
             Self::Listed(ListedClient { subject, plan: Some(plan), .. }) => {
-                let subject = SubjectId::of(subject).ok_or("the client has no name");
+                let subject = SubjectId::from_subject(subject).ok_or("the client has no name");
                 let day = sources.clock.now().day();
                 SubjectQuotas { plan, subject }.explained(sources.budgets(), day).await
             }

@@ -132,7 +132,7 @@ async fn reviewed_of(app: &App, roles: &HeldRoles, id: Option<&str>) -> Result<(
         None => roles.led_label().map(str::to_owned),
     };
     let Some(label) = label else { return Ok((day, VisibleScope::all())) };
-    if !roles.sees_reviews(Some(&label)) || !app.ledger.has_label(LabelId::of(&label)).await? {
+    if !roles.sees_reviews(Some(&label)) || !app.ledger.has_label(LabelId::from_label(&label)).await? {
         return Err(no_such_review());
     }
     Ok((day, VisibleScope::label(&label)))

@@ -232,7 +232,7 @@ async fn a_listed_key_has_the_quota_and_the_budgets_of_its_plan() {
     let session = world.sign_in(&root).await;
     let snapshot = limited(SUBJECTS);
     let acme = snapshot.listed_client("partners/acme").unwrap();
-    let subject = access::SubjectId::of(&acme.subject).unwrap();
+    let subject = access::SubjectId::from_subject(&acme.subject).unwrap();
     world.subject_has_spent(subject, acme.plan.unwrap(), 15);
     world.configure(|running| running.traffic = snapshot.traffic.clone());
     let explain = async |body: &Value| post(world.address, PATH, &[&session.bearer()], &body.to_string()).await;

@@ -66,7 +66,7 @@ routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
 ",
     );
     let acme = snapshot.listed_client("partners/acme").unwrap();
-    world.subject_has_spent(access::SubjectId::of(&acme.subject).unwrap(), acme.plan.unwrap(), 30);
+    world.subject_has_spent(access::SubjectId::from_subject(&acme.subject).unwrap(), acme.plan.unwrap(), 30);
     world.configure(|running| running.traffic = snapshot.traffic.clone());
     let bounds = access::KeyBounds { requests_per_minute: NonZeroU32::new(5), ..access::KeyBounds::default() };
     let limits = json!({"limits": {"requests_per_minute": 5}});

@@ -81,7 +81,7 @@ fn each_charge_model_has_its_golden_invoice() {
         (LineKind::Unpriced, UNPRICED, 4, 0),
     ];
     assert_eq!(figures, expected);
-    let draft = InvoiceDraft::of(all, Some(&ppn()), day("2026-12-01")).unwrap();
+    let draft = InvoiceDraft::from_lines(all, Some(&ppn()), day("2026-12-01")).unwrap();
     assert_eq!((draft.subtotal, draft.tax.base, draft.tax.amount, draft.total), (690_125, 632_615, 75_914, 766_039));
 }
 
@@ -90,9 +90,9 @@ fn the_total_is_the_sum_of_the_lines_and_the_tax_is_rounded_once() {
     // Tax of each line would be 3 × 0.44, rounded to 0; the tax of the sum is 1.
     let price = plan(Vec::new());
     let line = |amount| terms(&price).priced_line(LineKind::Plan, amount, november());
-    let draft = InvoiceDraft::of(vec![line(4), line(4), line(4)], Some(&ppn()), day("2026-12-01")).unwrap();
+    let draft = InvoiceDraft::from_lines(vec![line(4), line(4), line(4)], Some(&ppn()), day("2026-12-01")).unwrap();
     assert_eq!((draft.subtotal, draft.tax, draft.total), (12, TaxAmount { base: 11, amount: 1 }, 13));
-    let too_large = InvoiceDraft::of(vec![line(i64::MAX), line(1)], None, day("2026-12-01"));
+    let too_large = InvoiceDraft::from_lines(vec![line(i64::MAX), line(1)], None, day("2026-12-01"));
     assert_eq!(too_large, Err(AmountOverflow));
 }
 

@@ -38,7 +38,7 @@ fn the_credit_of_a_change_uses_the_old_price() {
     let quote = upgrade(&terms("pro", &old), &terms("business", &new), december(), day("2026-12-11")).unwrap();
     assert_eq!(amounts(&quote), [(LineKind::Credit, -101_613), (LineKind::Proration, 1_016_129)]);
     assert_eq!((quote.surplus, quote.period, quote.anchor_day), (0, december(), None));
-    let draft = InvoiceDraft::of(quote.lines, Some(&ppn()), day("2026-12-11")).unwrap();
+    let draft = InvoiceDraft::from_lines(quote.lines, Some(&ppn()), day("2026-12-11")).unwrap();
     assert_eq!((draft.subtotal, draft.tax.base, draft.tax.amount, draft.total), (914_516, 838_306, 100_597, 1_015_113));
 }
 

@@ -35,7 +35,7 @@ async fn charges_of_a_subject_add_up_by_day_and_the_others_have_none() {
             let counts = vec![counted(&ada, day, 6), counted(&ada, day.next(), 7), counted(&bob, day, 0)];
             ingest(&node, events, [counts, vec![counted(&Subject::ANONYMOUS, day, 9)]].concat()).await;
         }
-        let id = SubjectId::of(&ada).unwrap();
+        let id = SubjectId::from_subject(&ada).unwrap();
         let mut rows = table(&store, "daily_subjects").await;
         rows.sort_by_key(|row| row["day"].clone());
         assert_eq!(rows.len(), 2);
@@ -76,8 +76,10 @@ async fn subjects_of_an_issuer_are_listed_and_counted_by_the_credits_of_a_day() 
         ingest(&node, Vec::new(), [of_day.to_vec(), others].concat()).await;
         ingest(&node, Vec::new(), vec![counted(&named("dora"), day, 4)]).await;
         let ledger = crate::Ledger::new(store.clone());
-        let of =
-            |name, credits| SubjectCredits { subject: SubjectId::of(&named(name)).unwrap(), credits: Credits(credits) };
+        let of = |name, credits| SubjectCredits {
+            subject: SubjectId::from_subject(&named(name)).unwrap(),
+            credits: Credits(credits),
+        };
         let listed = async |least, max| ledger.busiest_subjects(day, "ops", Credits(least), max).await.unwrap();
         assert_eq!(listed(1, 2).await, (vec![of("dora", 11), of("bob", 9)], 3));
         assert_eq!(listed(9, 1).await, (vec![of("dora", 11)], 2));

@@ -38,7 +38,7 @@ async fn a_changed_charge_of_a_subject_is_a_difference_of_its_day() {
     for database in Database::both().await {
         let store = database.open().await;
         charged(&database, &store).await;
-        let subject = SubjectId::of(&ada()).unwrap();
+        let subject = SubjectId::from_subject(&ada()).unwrap();
         let difference = |measure, found: i128, expected: i128| Difference {
             place: DifferencePlace::Subject { day: TODAY, subject },
             measure,
@@ -88,7 +88,7 @@ async fn wrong_charges_of_a_subject_are_repaired_and_budgets_follow() {
         let store = database.open().await;
         charged(&database, &store).await;
         let spent = async || {
-            let scope = access::BudgetScope::Subject(SubjectId::of(&ada()).unwrap());
+            let scope = access::BudgetScope::Subject(SubjectId::from_subject(&ada()).unwrap());
             store.charge_of(scope, meter::Period::containing(access::LimitPeriod::Day, TODAY)).await.unwrap()
         };
         let before = spent().await;

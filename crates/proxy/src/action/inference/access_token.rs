@@ -46,7 +46,7 @@ impl SentToken {
     ) -> Result<Self, Problem> {
         let (digest, is_own) = match key {
             AccountKey::Configured(account) => (account.digest(), false),
-            AccountKey::Stored { json, is_own } => (TokenDigest::of(json.expose().as_bytes()), is_own),
+            AccountKey::Stored { json, is_own } => (TokenDigest::from_token(json.expose().as_bytes()), is_own),
         };
         let request = &account.request;
         let tokens = &request.worker().shared.access_tokens;

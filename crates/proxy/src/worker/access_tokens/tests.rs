@@ -61,7 +61,7 @@ fn a_failure_is_that_of_all_requests_for_two_seconds() {
 fn a_refused_token_is_replaced_unless_it_is_new() {
     let tokens = AccessTokens::default();
     let begun = Instant::now();
-    let digest = TokenDigest::of(b"a");
+    let digest = TokenDigest::from_token(b"a");
     let token = exchange(&tokens.account(digest), begun, granted("t", 3_600)).unwrap();
     tokens.refused(digest, &token, begun + Duration::from_secs(59));
     assert!(sent(&tokens.account(digest), begun).is_some());
@@ -74,7 +74,7 @@ fn a_refused_token_is_replaced_unless_it_is_new() {
 #[tokio::test]
 async fn one_exchange_serves_all_requests_and_a_cancelled_one_is_repeated() {
     let tokens = AccessTokens::default();
-    let digest = TokenDigest::of(b"a");
+    let digest = TokenDigest::from_token(b"a");
     let exchanges = Cell::new(0);
     let mut context = Context::from_waker(Waker::noop());
     let (reply, response) = oneshot::channel::<()>();
@@ -106,10 +106,10 @@ async fn one_exchange_serves_all_requests_and_a_cancelled_one_is_repeated() {
 #[test]
 fn the_tokens_of_accounts_are_bounded_and_those_of_many_do_not_remove_one_in_use() {
     let tokens = AccessTokens::default();
-    let used = tokens.account(TokenDigest::of(b"used"));
+    let used = tokens.account(TokenDigest::from_token(b"used"));
     for number in 0..2 * ACCOUNTS_MAX {
-        tokens.account(TokenDigest::of(&number.to_be_bytes()));
+        tokens.account(TokenDigest::from_token(&number.to_be_bytes()));
         assert!(tokens.0.lock().unwrap().len() <= ACCOUNTS_MAX);
     }
-    assert!(Arc::ptr_eq(&used, &tokens.account(TokenDigest::of(b"used"))));
+    assert!(Arc::ptr_eq(&used, &tokens.account(TokenDigest::from_token(b"used"))));
 }

@@ -19,7 +19,7 @@ fn problem(text: &str, key: &str, is_read: bool) -> String {
         reader.hide(&root, literal_secrets::of_text(text, &root).keys().map(String::as_str));
     }
     reader.report(Problem::new(Code::BadValue, root.find(key).unwrap().at, "a problem"));
-    ConfigError::of(reader.problems(Some(&root))).to_string()
+    ConfigError::from_problems(reader.problems(Some(&root))).to_string()
 }
 
 /// Writes a value in block style.

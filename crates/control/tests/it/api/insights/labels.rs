@@ -33,7 +33,7 @@ async fn admins_label_users_and_keys_and_members_do_not() {
     // The key's labels override those of the user, and the proxy gets both.
     world.refresh().await;
     let principal =
-        world.store.find_principal(access::KeyHash::of(ada.secret.as_bytes()).unwrap()).await.unwrap().unwrap();
+        world.store.find_principal(access::KeyHash::from_key(ada.secret.as_bytes()).unwrap()).await.unwrap().unwrap();
     assert_eq!(principal.labels.as_str(), "cost_centre=r-1,team=core");
     patch(&key, &ada.bearer(), &json!({})).await.refuses(403, "forbidden");
     assert_eq!(get(world.address, &key, &[&ada.bearer()]).await.json()["labels"], own);

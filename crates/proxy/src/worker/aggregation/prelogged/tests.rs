@@ -160,7 +160,7 @@ fn longest() -> Subject {
 fn limits_of(meter: &Meter, subject: &Subject, credits_per_day: u64) -> Arc<Limits> {
     let plan = Plan { credits_per_day: Some(Credits(credits_per_day)), ..Plan::unlimited("large") };
     let terms = SubjectTerms {
-        subject: SubjectId::of(subject).unwrap(),
+        subject: SubjectId::from_subject(subject).unwrap(),
         plan: &plan,
         counts: access::limits::plan::LongPeriods::default(),
     };

@@ -52,7 +52,7 @@ impl FakeRedis {
     }
 
     async fn find(&self, key: &str, request: &Head) -> (Box<SharedSlot>, Option<Box<SharedResponse>>) {
-        let scope = ResponseScope::of([]);
+        let scope = ResponseScope::from_settings([]);
         let key = key_of(key);
         let key = SharedKey { scope: &scope, key: &key, purge: PURGE };
         SharedSlot::find(&self.responses, key, request).await.unwrap()
