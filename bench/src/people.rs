@@ -154,7 +154,7 @@ pub(crate) async fn callers(store: &Store, plan: &str, count: u32) -> anyhow::Re
         let email = Email::parse(&format!("caller{nth}@example.com"))?;
         let user = store.create_user(&store::Actor::COMMAND, NewUser::member(email, NAME, plan)).await?.id;
         let secret = ApiKey::generate(NAME)?;
-        store.create_key(&store::Actor::COMMAND, NewKey::of(user, NAME, &secret)).await?;
+        store.create_key(&store::Actor::COMMAND, NewKey::unbounded(user, NAME, &secret)).await?;
         keys.push(secret.expose().to_owned());
     }
     Ok(keys)
@@ -163,7 +163,7 @@ pub(crate) async fn callers(store: &Store, plan: &str, count: u32) -> anyhow::Re
 /// Creates a key of the user.
 pub(crate) async fn key(store: &Store, user: UserId) -> anyhow::Result<()> {
     let secret = ApiKey::generate(NAME)?;
-    store.create_key(&store::Actor::COMMAND, NewKey::of(user, NAME, &secret)).await?;
+    store.create_key(&store::Actor::COMMAND, NewKey::unbounded(user, NAME, &secret)).await?;
     Ok(())
 }
 

@@ -176,7 +176,7 @@ impl Books {
             if closed == 0 {
                 return Ok(all);
             }
-            let act = Act::of(AuditAction::BillingClose, Uuid::nil(), None);
+            let act = Act::new(AuditAction::BillingClose, Uuid::nil(), None);
             self.store().note_alone(by, act.with(json!({"invoices": made, "periods": closed}))).await?;
         }
     }

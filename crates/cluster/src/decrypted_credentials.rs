@@ -97,7 +97,7 @@ impl DecryptedCredentials {
         let mut own: HashMap<UserId, Vec<ProviderKey>> = HashMap::new();
         for asked in users.chunks(ASKED_MAX).filter(|_| shelf.any_own) {
             let asked = padded(asked);
-            let mut query = store.look_up(TEXTS.of(store.kind(), asked.len()));
+            let mut query = store.look_up(TEXTS.text_for(store.kind(), asked.len()));
             for user in asked {
                 query = query.bind(user.0);
             }
@@ -183,7 +183,7 @@ pub(crate) struct UserCredentials {
 
 impl UserCredentials {
     /// Returns the credentials that this user may use.
-    pub(crate) fn of(&self, user: UserId) -> ProviderKeys {
+    pub(crate) fn provider_keys(&self, user: UserId) -> ProviderKeys {
         ProviderKeys { own: self.own.get(&user).cloned().unwrap_or_default(), shared: self.shared.clone() }
     }
 }

@@ -139,5 +139,5 @@ fn note_uses(store: &Store, identities: &HashMap<KeyHash, Result<Identity, NotFo
 }
 
 fn principal(identity: &Identity, keys: &UserCredentials) -> Principal {
-    Principal { provider_keys: keys.of(identity.user.id), ..identity.principal() }
+    Principal { provider_keys: keys.provider_keys(identity.user.id), ..identity.principal() }
 }

@@ -196,10 +196,10 @@ impl RedisKeeper {
     /// Returns the job; it does nothing if Redis is not configured.
     #[must_use]
     pub fn new(windows: &Windows) -> Self {
-        Self::of(windows.link.clone())
+        Self::from_link(windows.link.clone())
     }
 
-    fn of(link: Option<Arc<RedisLink>>) -> Self {
+    fn from_link(link: Option<Arc<RedisLink>>) -> Self {
         Self { link, watched: WatchedConnection::default(), cause: None }
     }
 }

@@ -210,7 +210,7 @@ impl Ledger {
         add.bind(new.figures.to_owned()).bind(store.now()).run().await?;
         let detail = json!({"day": new.day.to_string(), "scope": new.scope, "role": new.role, "approve": new.approve,
             "comment": new.comment, "figures_version": new.figures_version});
-        let act = Act::of(AuditAction::ReviewSignoff, id, Some(new.user)).with(detail);
+        let act = Act::new(AuditAction::ReviewSignoff, id, Some(new.user)).with(detail);
         store.note(&mut transaction, by, act).await?;
         transaction.commit().await?;
         Ok(())
@@ -255,7 +255,7 @@ impl Ledger {
         set.bind(store.now()).run().await?;
         transaction.query(FORGET).bind(signed(number.saturating_sub(SETTINGS_MAX))).run().await?;
         let detail = json!({"version": number, "changed": changed});
-        let act = Act::of(AuditAction::InsightsChange, id, None).with(detail);
+        let act = Act::new(AuditAction::InsightsChange, id, None).with(detail);
         store.note(&mut transaction, by, act).await?;
         transaction.commit().await?;
         Ok(number)

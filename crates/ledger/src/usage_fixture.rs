@@ -31,7 +31,7 @@ pub(crate) struct UsageFixture {
 
 impl UsageFixture {
     /// Starts at ten in the morning of `day`.
-    pub(crate) fn on(day: Day) -> Self {
+    pub(crate) fn starting_on(day: Day) -> Self {
         let clock = Clock::manual(day.start().after(Duration::from_hours(10)));
         Self { ids: Ids::new(clock.clone()), clock }
     }
@@ -127,7 +127,7 @@ pub(crate) struct IngestNode {
 }
 
 impl IngestNode {
-    pub(crate) async fn of(store: &Store, folder: &Path) -> Self {
+    pub(crate) async fn join(store: &Store, folder: &Path) -> Self {
         let node = store.join(folder, "1.2.3").await.unwrap();
         let options = spool::SpoolOptions { size_bytes_max: 16 << 20, segment_bytes: 256 << 10, partitions: 1 };
         let spool = Spool::open(&folder.join("spool"), options, &positions(&node).await.unwrap()).unwrap();
@@ -151,7 +151,7 @@ pub(crate) async fn people(store: &Store) {
         let user = store.create_user(&Actor::COMMAND, new).await.unwrap();
         for _ in 0..keys {
             let secret = access::ApiKey::generate("tollgate").unwrap();
-            store.create_key(&Actor::COMMAND, NewKey::of(user.id, "laptop", &secret)).await.unwrap();
+            store.create_key(&Actor::COMMAND, NewKey::unbounded(user.id, "laptop", &secret)).await.unwrap();
         }
     }
     let last = "SELECT u.no * 10 + k.no FROM api_keys k JOIN users u ON u.id = k.user_id ORDER BY k.no DESC LIMIT 1";

@@ -124,7 +124,7 @@ impl<'a> SpoolOpener<'a> {
         let recovered =
             recovery::parallel::all(&folder, partition_files.collect(), RecoveryOptions { visit, skip_corrupt })?;
         folder.sync()?;
-        Spool::of(&folder, options.partitions, recovered, stored_requests)
+        Spool::from_partitions(&folder, options.partitions, recovered, stored_requests)
     }
 }
 
@@ -166,7 +166,7 @@ impl Spool {
         self.close_leftover_partitions()
     }
 
-    fn of(
+    fn from_partitions(
         folder: &Arc<Folder>,
         partitions: u32,
         all: Vec<RecoveredPartition>,

@@ -80,13 +80,13 @@ struct RetainedSegment {
 }
 
 impl ExportPlace {
-    const fn at(position: Position) -> Self {
+    const fn from_position(position: Position) -> Self {
         Self { confirmed: position, claimed: position, dropped: None, unmoved: None }
     }
 
     /// Returns the begin of a partition.
     const fn first(partition: u32) -> Self {
-        Self::at(Position { partition, segment: 0, offset: 0 })
+        Self::from_position(Position { partition, segment: 0, offset: 0 })
     }
 
     /// Returns the offset in a segment from which rows were not read; `None` if the whole segment was read.
@@ -110,7 +110,7 @@ impl RetainedSegments {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SpoolError::io("create", dir))?;
         let mut state = RetainedState::default();
         for position in read_positions(dir)? {
-            state.places.insert(position.partition, ExportPlace::at(position));
+            state.places.insert(position.partition, ExportPlace::from_position(position));
         }
         let mut found = Vec::new();
         for (partition, numbers) in segment::list(dir)? {

@@ -193,7 +193,7 @@ pub struct Act {
 impl Act {
     /// Describes an action on `target`, which belongs to `owner`.
     #[must_use]
-    pub fn of(action: AuditAction, target: Uuid, owner: Option<UserId>) -> Self {
+    pub fn new(action: AuditAction, target: Uuid, owner: Option<UserId>) -> Self {
         Self { action, target, owner, detail: Value::Object(Map::new()) }
     }
 

@@ -52,7 +52,7 @@ impl Store {
         add.bind(soft).bind(self.now()).run().await?;
         transaction.query(DELETE).bind(number.saturating_sub(signed(CACHE_PURGES_MAX))).run().await?;
         if kind != NOTHING {
-            let act = Act::of(AuditAction::CachePurge, id, None).with(json!({"kind": kind, "soft": soft}));
+            let act = Act::new(AuditAction::CachePurge, id, None).with(json!({"kind": kind, "soft": soft}));
             self.note(&mut transaction, by, act).await?;
         }
         transaction.commit().await?;

@@ -240,7 +240,7 @@ impl Store {
         transaction.query(FORGET).bind(row.number.saturating_sub(i64::from(CONFIGURATIONS_MAX))).run().await?;
         if new.is_change {
             let detail = json!({"number": row.number, "source": new.source.as_str(), "digest": row.digest});
-            self.note(&mut transaction, by, Act::of(AuditAction::ConfigurationApply, row.id, None).with(detail))
+            self.note(&mut transaction, by, Act::new(AuditAction::ConfigurationApply, row.id, None).with(detail))
                 .await?;
         }
         transaction.commit().await?;
@@ -260,7 +260,7 @@ impl Store {
     ) -> Result<(), DatabaseError> {
         let mut transaction = self.begin_quiet().await?;
         let detail = json!({"digest": digest, "valid": is_valid});
-        self.note(&mut transaction, by, Act::of(AuditAction::ConfigurationValidate, node, None).with(detail)).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::ConfigurationValidate, node, None).with(detail)).await?;
         transaction.commit().await
     }
 

@@ -105,7 +105,7 @@ pub struct IdentityKey {
 impl Identity {
     /// Adds the stored budgets that apply to the key.
     fn hold(&mut self, held: &[ApplicableBudget]) {
-        let held = held.iter().map(|held| held.of(self.user.no, self.key.no, self.user.plan_id));
+        let held = held.iter().map(|held| held.id_and_amount(self.user.no, self.key.no, self.user.plan_id));
         self.budgets = self.budgets.iter().copied().chain(held).collect();
     }
 
@@ -261,7 +261,7 @@ impl Store {
         let mut found = HashMap::with_capacity(hashes.len());
         for asked in hashes.chunks(ASKED_MAX) {
             let asked = padded(asked);
-            let mut query = self.look_up(TEXTS.of(self.kind(), asked.len()));
+            let mut query = self.look_up(TEXTS.text_for(self.kind(), asked.len()));
             for _ in [BY_SECRET, BY_PREVIOUS] {
                 query = asked.iter().fold(query.bind(EVERYBODY), |query, hash| query.bind(hash.0.to_vec()));
             }

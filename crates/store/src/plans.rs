@@ -141,7 +141,7 @@ pub struct PlanChange {
 }
 
 impl PlanChange {
-    fn of(self, plan: &Plan) -> Plan {
+    fn apply_to(self, plan: &Plan) -> Plan {
         Plan {
             name: plan.name.clone(),
             credits_per_day: self.credits_per_day.unwrap_or(plan.credits_per_day),
@@ -348,7 +348,7 @@ impl Store {
     pub async fn change_plan(&self, by: &Actor, name: &str, change: PlanChange) -> Result<StoredPlan, PlanError> {
         let mut transaction = self.begin_revision().await?;
         let stored = existing(&mut transaction, name).await?;
-        let plan = in_order(&change.of(&stored.plan));
+        let plan = in_order(&change.apply_to(&stored.plan));
         if plan == stored.plan {
             return Ok(stored);
         }
@@ -414,7 +414,7 @@ impl Store {
             .bind(plan.shared_keys)
             .bind(self.now());
         add.run().await?;
-        Ok(self.note(transaction, by, Act::of(AuditAction::PlanCreate, id, None).with(limits(plan))).await?)
+        Ok(self.note(transaction, by, Act::new(AuditAction::PlanCreate, id, None).with(limits(plan))).await?)
     }
 
     async fn set_plan(
@@ -435,6 +435,6 @@ impl Store {
             .bind(self.now());
         set.run().await?;
         let detail = changed_limits(&stored.plan, plan);
-        Ok(self.note(transaction, by, Act::of(AuditAction::PlanChange, stored.id.0, None).with(detail)).await?)
+        Ok(self.note(transaction, by, Act::new(AuditAction::PlanChange, stored.id.0, None).with(detail)).await?)
     }
 }

@@ -109,7 +109,7 @@ async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<boo
         format!("demo_keys_damaged: {FILE} in the data folder contains an invalid key: delete the file")
     })?;
     if matches!(store.find_principal(key.hash()).await?, Err(access::NotFound::Unknown)) {
-        store.create_key(&store::Actor::SYSTEM, NewKey::of(user.id, "demo", &key)).await?;
+        store.create_key(&store::Actor::SYSTEM, NewKey::unbounded(user.id, "demo", &key)).await?;
     }
     Ok(true)
 }

@@ -152,7 +152,7 @@ impl Books {
                 }
                 self.void_all(&mut tx, &open).await?;
                 // The subscription changes when the invoice is paid.
-                let act = Act::of(AuditAction::SubscriptionChange, subscription.id, Some(user));
+                let act = Act::new(AuditAction::SubscriptionChange, subscription.id, Some(user));
                 self.store.note(&mut tx, by, act.with(json!({"upgrade": version.name}))).await?;
                 Some(
                     self.open_change(&mut tx, by, Upgrade { subscription: &subscription, version: &version, quote })
@@ -328,7 +328,7 @@ impl Books {
         of: &StoredSubscription,
         detail: Value,
     ) -> Result<(), BillingError> {
-        let act = Act::of(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
+        let act = Act::new(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
         self.store.note(tx, by, act).await?;
         self.announce(tx, WebhookEvent::SubscriptionChanged, of.id).await
     }

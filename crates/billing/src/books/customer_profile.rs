@@ -53,7 +53,7 @@ impl Books {
         ];
         let changed: Vec<&str> =
             changes.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name).collect();
-        let act = Act::of(AuditAction::BillingProfileChange, user.0, Some(user)).with(json!({"changed": changed}));
+        let act = Act::new(AuditAction::BillingProfileChange, user.0, Some(user)).with(json!({"changed": changed}));
         self.store.note(&mut tx, by, act).await?;
         tx.commit().await?;
         Ok(profile)

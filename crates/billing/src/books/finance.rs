@@ -41,7 +41,7 @@ pub struct NewCreditNote<'a> {
 impl<'a> NewCreditNote<'a> {
     /// Returns a credit note that is made whatever was credited before.
     #[must_use]
-    pub const fn of(lines: &'a [CreditedLine], reason: &'a str) -> Self {
+    pub const fn new(lines: &'a [CreditedLine], reason: &'a str) -> Self {
         Self { lines, reason, expected: None }
     }
 }
@@ -181,7 +181,7 @@ impl Books {
         of: &StoredInvoice,
         detail: Value,
     ) -> Result<(), BillingError> {
-        let act = Act::of(AuditAction::InvoiceChange, of.id, Some(of.user)).with(detail);
+        let act = Act::new(AuditAction::InvoiceChange, of.id, Some(of.user)).with(detail);
         Ok(self.store.note(tx, by, act).await?)
     }
 }

@@ -107,7 +107,7 @@ impl Books {
             self.mail(&mut tx, MailKind::Refund, id, invoice.user).await?;
         }
         let detail = json!({"amount": new.amount, "way": refund.way, "invoice": invoice.id});
-        let act = Act::of(AuditAction::PaymentRefund, payment.id, Some(invoice.user)).with(detail);
+        let act = Act::new(AuditAction::PaymentRefund, payment.id, Some(invoice.user)).with(detail);
         self.store.note(&mut tx, by, act).await?;
         tx.commit().await?;
         if new.way == RefundWay::Midtrans {

@@ -128,7 +128,7 @@ impl Books {
         };
         subscriptions::add_days(&self.store, &mut tx, id, days).await?;
         let detail = json!({"plan": version.name, "version": version.version, "state": state.as_str()});
-        let act = Act::of(AuditAction::SubscriptionCreate, id, Some(user)).with(detail);
+        let act = Act::new(AuditAction::SubscriptionCreate, id, Some(user)).with(detail);
         self.store.note(&mut tx, by, act).await?;
         self.announce(&mut tx, WebhookEvent::SubscriptionCreated, id).await?;
         let invoice = if state == SubscriptionState::Pending {

@@ -24,7 +24,7 @@ impl Books {
         if after != before {
             subscriptions::set_state(&self.store, tx, of, after).await?;
             let detail = json!({"state": {"from": before.as_str(), "to": after.as_str()}});
-            let act = Act::of(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
+            let act = Act::new(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
             self.store.note(tx, by, act).await?;
             self.announce(tx, WebhookEvent::SubscriptionChanged, of.id).await?;
         }

@@ -64,7 +64,7 @@ impl Books {
         };
         endpoints::add(&self.store, &mut tx, &endpoint).await?;
         let detail = json!({"host": url.host(), "events": events.patterns()});
-        self.store.note(&mut tx, by, Act::of(AuditAction::WebhookCreate, id, None).with(detail)).await?;
+        self.store.note(&mut tx, by, Act::new(AuditAction::WebhookCreate, id, None).with(detail)).await?;
         let stored = self.webhook(&mut tx, id).await?;
         tx.commit().await?;
         Ok((stored, new.secret))
@@ -103,7 +103,9 @@ impl Books {
         if after.disabled_at.is_some() {
             deliveries::fail_all(&self.store, &mut tx, id, "the webhook was disabled").await?;
         }
-        self.store.note(&mut tx, by, Act::of(AuditAction::WebhookChange, id, None).with(Value::Object(detail))).await?;
+        self.store
+            .note(&mut tx, by, Act::new(AuditAction::WebhookChange, id, None).with(Value::Object(detail)))
+            .await?;
         let stored = self.webhook(&mut tx, id).await?;
         tx.commit().await?;
         Ok(stored)
@@ -130,7 +132,7 @@ impl Books {
         refuse_retired::<BillingError>(&mut tx, sealed.master).await?;
         let until = previous.map(|_| now.after(PREVIOUS_SIGNS));
         endpoints::seal(&self.store, &mut tx, id, &sealed, until).await?;
-        self.store.note(&mut tx, by, Act::of(AuditAction::WebhookRotate, id, None).with(json!({}))).await?;
+        self.store.note(&mut tx, by, Act::new(AuditAction::WebhookRotate, id, None).with(json!({}))).await?;
         let stored = self.webhook(&mut tx, id).await?;
         tx.commit().await?;
         Ok((stored, new.secret))
@@ -145,7 +147,7 @@ impl Books {
         self.webhook(&mut tx, id).await?;
         deliveries::delete_of(&mut tx, id).await?;
         endpoints::delete(&mut tx, id).await?;
-        self.store.note(&mut tx, by, Act::of(AuditAction::WebhookDelete, id, None).with(json!({}))).await?;
+        self.store.note(&mut tx, by, Act::new(AuditAction::WebhookDelete, id, None).with(json!({}))).await?;
         Ok(tx.commit().await?)
     }
 
@@ -164,7 +166,7 @@ impl Books {
         let new = NewDelivery { endpoint: id, event: TEST_EVENT, object: id, body: &body };
         let added = deliveries::add(&self.store, &mut tx, new).await?;
         self.store
-            .note(&mut tx, by, Act::of(AuditAction::WebhookTest, id, None).with(json!({"delivery": added})))
+            .note(&mut tx, by, Act::new(AuditAction::WebhookTest, id, None).with(json!({"delivery": added})))
             .await?;
         let stored = deliveries::find(&mut tx, added).await?.ok_or(BillingError::NoDelivery)?;
         tx.commit().await?;
@@ -183,7 +185,7 @@ impl Books {
         let found = found.ok_or(BillingError::NoDelivery)?;
         deliveries::replay(&self.store, &mut tx, found.id).await?;
         self.store
-            .note(&mut tx, by, Act::of(AuditAction::WebhookReplay, id, None).with(json!({"delivery": found.id})))
+            .note(&mut tx, by, Act::new(AuditAction::WebhookReplay, id, None).with(json!({"delivery": found.id})))
             .await?;
         let stored = deliveries::find(&mut tx, delivery).await?.ok_or(BillingError::NoDelivery)?;
         tx.commit().await?;
@@ -199,7 +201,7 @@ impl Books {
         self.enabled_webhook(&mut tx, id).await?;
         let replayed = deliveries::replay_failed(&self.store, &mut tx, id, since).await?;
         self.store
-            .note(&mut tx, by, Act::of(AuditAction::WebhookReplay, id, None).with(json!({"deliveries": replayed})))
+            .note(&mut tx, by, Act::new(AuditAction::WebhookReplay, id, None).with(json!({"deliveries": replayed})))
             .await?;
         tx.commit().await?;
         Ok(replayed)

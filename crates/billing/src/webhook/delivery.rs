@@ -135,10 +135,10 @@ impl WebhookDelivery {
     /// Sends one delivery, and returns the status that accepted it.
     async fn attempt(&self, endpoint: &StoredWebhook, delivery: &StoredDelivery) -> Result<u16, AttemptFailure> {
         let now = self.store.clock().now();
-        let url = WebhookUrl::parse(&endpoint.url).map_err(|error| AttemptFailure::of(error.to_string()))?;
+        let url = WebhookUrl::parse(&endpoint.url).map_err(|error| AttemptFailure::from_error(error.to_string()))?;
         let text = self.vault.open(ProviderKeyId(endpoint.id), None, &endpoint.sealed).map_err(|error| {
             tracing::error!(webhook = %endpoint.id, %error, "cannot decrypt the secret of a webhook");
-            AttemptFailure::of("its secret cannot be decrypted; rotate it".to_owned())
+            AttemptFailure::from_error("its secret cannot be decrypted; rotate it".to_owned())
         })?;
         let seconds = now.unix_seconds();
         let secrets = WebhookSecrets::read(&text, endpoint.previous_until, now);
@@ -154,7 +154,7 @@ impl WebhookDelivery {
                 Err(AttemptFailure { status: Some(status), error: "it redirects, which is not followed".to_owned() })
             }
             Ok(status) => Err(AttemptFailure { status: Some(status), error: format!("it responded with {status}") }),
-            Err(error) => Err(AttemptFailure::of(error.to_string())),
+            Err(error) => Err(AttemptFailure::from_error(error.to_string())),
         }
     }
 
@@ -204,7 +204,7 @@ impl WebhookDelivery {
         let disabled = StoredWebhook { disabled_at: Some(self.store.clock().now()), ..endpoint };
         webhook_endpoints::set(&self.store, &mut tx, &disabled).await?;
         webhook_deliveries::fail_all(&self.store, &mut tx, id, "the webhook was disabled").await?;
-        let act = Act::of(AuditAction::WebhookChange, id, None).with(json!({"disabled": true, "because": error}));
+        let act = Act::new(AuditAction::WebhookChange, id, None).with(json!({"disabled": true, "because": error}));
         self.store.note(&mut tx, &Actor::SYSTEM, act).await?;
         tracing::error!(webhook = %id, error, "a webhook was disabled");
         tx.commit().await
@@ -212,7 +212,7 @@ impl WebhookDelivery {
 }
 
 impl AttemptFailure {
-    const fn of(error: String) -> Self {
+    const fn from_error(error: String) -> Self {
         Self { status: None, error }
     }
 }

@@ -23,7 +23,7 @@ async fn a_day_without_a_rate_delays_its_period_and_no_other() {
     let ada = shop.subscriber("ada", "pro").await;
     let bob = shop.subscriber("bob", "pro").await;
     // One dollar.
-    Traffic::of(&shop, ada).await.send(&shop, day("2026-11-02"), &[fast(1_000)]).await;
+    Traffic::start(&shop, ada).await.send(&shop, day("2026-11-02"), &[fast(1_000)]).await;
     shop.move_to("2026-12-01");
     for made in [1, 0] {
         let counts = shop.books.close_periods(None).await.unwrap();

@@ -251,14 +251,14 @@ async fn usage_that_was_paid_is_not_credited_as_unused_days() {
     let shop = Shop::open("2026-11-01").await;
     shop.sell_at(charged(price(1_500_000, 0))).await;
     let ada = shop.subscriber("ada", "pro").await;
-    Traffic::of(&shop, ada).await.count(&shop, day("2026-11-03"), 8_000).await;
+    Traffic::start(&shop, ada).await.count(&shop, day("2026-11-03"), 8_000).await;
     shop.move_to("2026-12-02");
     assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
     let invoice = shop.invoices_of(ada).await.pop().unwrap();
     assert_eq!(invoice.total, 2_300_000);
     shop.pay(invoice.id).await;
     let plan = [CreditedLine { no: 1, amount: None }];
-    shop.books.credit_invoice(BY, invoice.id, NewCreditNote::of(&plan, "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, invoice.id, NewCreditNote::new(&plan, "outage")).await.unwrap();
     shop.move_to("2026-12-03");
     shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
     assert_eq!(shop.wallet_of(ada).await, 1_500_000, "the credit note is all");
@@ -270,14 +270,14 @@ async fn a_credit_note_has_the_days_of_the_lines_that_it_takes_back() {
     let shop = Shop::open("2026-11-01").await;
     shop.sell_at(charged(price(1_500_000, 0))).await;
     let ada = shop.subscriber("ada", "pro").await;
-    Traffic::of(&shop, ada).await.count(&shop, day("2026-11-03"), 8_000).await;
+    Traffic::start(&shop, ada).await.count(&shop, day("2026-11-03"), 8_000).await;
     shop.move_to("2026-12-02");
     assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
     let invoice = shop.invoices_of(ada).await.pop().unwrap().id;
     let lines = invoices::lines(shop.store(), invoice).await.unwrap();
     let usage = lines.iter().find(|line| line.kind.as_str() == "usage").unwrap();
     let credited = [CreditedLine { no: usage.no, amount: Some(1_000) }];
-    let note = shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&credited, "goodwill")).await.unwrap();
+    let note = shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&credited, "goodwill")).await.unwrap();
     let noted = invoices::lines(shop.store(), note).await.unwrap().pop().unwrap();
     assert_eq!((noted.first_day, noted.last_day), (usage.first_day, usage.last_day));
     assert_eq!(usage.last_day, i64::from(day("2026-11-30").0));
@@ -304,7 +304,7 @@ async fn lapsed_upgrades_are_read_in_pages_so_that_one_that_stays_due_hides_no_o
         changes.push(shop.books.change(BY, user, "business").await.unwrap().unwrap());
     }
     let line = [CreditedLine { no: 2, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, changes[0], NewCreditNote::of(&line, "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, changes[0], NewCreditNote::new(&line, "outage")).await.unwrap();
     shop.move_to("2026-12-03");
     let now = shop.store().clock().now();
     let mut after = Uuid::nil();
@@ -404,7 +404,7 @@ async fn totals_after_change(of: PlanPrice, first: &str, change: &str, dates: &[
     shop.sell_at(charged(of)).await;
     let ada = shop.subscriber("ada", "pro").await;
     let third = day(first).next().next();
-    Traffic::of(&shop, ada).await.count(&shop, third, 5).await;
+    Traffic::start(&shop, ada).await.count(&shop, third, 5).await;
     shop.move_to(change);
     let invoice = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
     shop.pay(invoice).await;

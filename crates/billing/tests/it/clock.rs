@@ -58,7 +58,7 @@ async fn a_clock_that_jumps_a_month_and_back_makes_no_second_invoice_and_loses_n
     shop.sell_at(charged()).await;
     let ada = shop.subscriber("ada", "pro").await;
     let bob = shop.subscriber("bob", "pro").await;
-    let mut traffic = Traffic::of(&shop, ada).await;
+    let mut traffic = Traffic::start(&shop, ada).await;
     let mut use_on = async |on: &str, requests: u64| traffic.count(&shop, day(on), requests).await;
     use_on("2026-11-21", 10).await;
     // The clock jumps for a minute, twice: the first jump closes the periods before they have ended.
@@ -104,7 +104,7 @@ async fn a_clock_that_jumps_a_month_and_back_makes_no_second_invoice_and_loses_n
 async fn a_node_whose_clock_jumped_closes_no_period_before_the_other_nodes_stored_its_usage() {
     let shop = Shop::open("2026-11-20").await;
     let ada = shop.subscriber("ada", "pro").await;
-    let _node = Traffic::of(&shop, ada).await;
+    let _node = Traffic::start(&shop, ada).await;
     let stored_until =
         |on: &str| include_str!("stored_until.sql").replace("= MICROS", &format!("= {}", day(on).start().0));
     execute(&shop, &stored_until("2026-11-20"));

@@ -32,7 +32,7 @@ async fn paying_per_request(first: &str) -> (Shop, UserId, Traffic) {
     let shop = Shop::open(first).await;
     shop.sell_at(charged(price(150_000, 0))).await;
     let ada = shop.subscriber("ada", "pro").await;
-    let traffic = Traffic::of(&shop, ada).await;
+    let traffic = Traffic::start(&shop, ada).await;
     (shop, ada, traffic)
 }
 
@@ -160,7 +160,7 @@ async fn usage_of_a_long_period_that_was_never_closed_is_charged_once() {
     let annual = charged(PlanPrice { interval: BillingInterval::Year, ..price(12_000_000, 0) });
     plan_versions::apply(shop.store(), &[("annual".to_owned(), annual)]).await.unwrap();
     let ada = shop.subscriber("ada", "annual").await;
-    let mut traffic = Traffic::of(&shop, ada).await;
+    let mut traffic = Traffic::start(&shop, ada).await;
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();
     traffic.count(&shop, day("2027-01-01"), 5).await;
@@ -255,7 +255,7 @@ async fn an_invoice_in_review_is_void_without_a_number_and_entries() {
     let settings = BillingSettings { review: InvoiceReview::Finance, ..settings() };
     shop.books = Books::new(shop.store().clone(), settings, None);
     let ada = shop.subscriber("ada", "pro").await;
-    let mut traffic = Traffic::of(&shop, ada).await;
+    let mut traffic = Traffic::start(&shop, ada).await;
     traffic.count(&shop, day("2026-12-11"), 5).await;
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();

@@ -153,7 +153,7 @@ async fn a_change_whose_nth_write_fails_changes_nothing_and_is_repeated() {
 
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
     let credit =
-        async || shop.books.credit_invoice(BY, first.id, NewCreditNote::of(&line, "outage")).await.map(|_| true);
+        async || shop.books.credit_invoice(BY, first.id, NewCreditNote::new(&line, "outage")).await.map(|_| true);
     writes.push(faults.each(&shop, ada, credit).await);
     let way = RefundWay::Hand;
     let reference = "TRX-1";

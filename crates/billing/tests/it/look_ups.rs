@@ -47,7 +47,7 @@ async fn begun<const N: usize>(shop: &Shop, methods: [&str; N]) -> [StoredPaymen
 #[tokio::test]
 async fn an_order_that_exists_is_not_a_failed_payment() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let ada = shop.user("ada").await;
     let invoice = shop.subscribe(ada, "pro").await.unwrap();
     provider.respond("POST /v2/charge", 200, json!({"status_code": "406", "status_message": "duplicate order id"}));
@@ -67,7 +67,7 @@ async fn an_order_that_exists_is_not_a_failed_payment() {
 #[tokio::test]
 async fn an_order_whose_instructions_are_lost_is_replaced() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let ada = shop.user("ada").await;
     let invoice = shop.subscribe(ada, "pro").await.unwrap();
     provider.respond("POST /v2/charge", 200, json!({"status_code": "406"}));
@@ -85,7 +85,7 @@ async fn an_order_whose_instructions_are_lost_is_replaced() {
 #[tokio::test]
 async fn a_charge_without_a_code_fails_and_is_still_paid_if_its_money_arrives() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let ada = shop.user("ada").await;
     let invoice = shop.subscribe(ada, "pro").await.unwrap();
     let mut picture = status("TG-1", "pending", "201");
@@ -108,7 +108,7 @@ async fn a_charge_without_a_code_fails_and_is_still_paid_if_its_money_arrives() 
 #[tokio::test]
 async fn an_invoice_in_dollars_is_paid_outside_and_closed_by_a_credit_note() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     shop.sell_at(PlanPrice { price: Money::parse("12.50 USD").unwrap(), ..price(0, 0) }).await;
     let ada = shop.user("ada").await;
     let invoice = shop.subscribe(ada, "pro").await.unwrap();
@@ -121,7 +121,7 @@ async fn an_invoice_in_dollars_is_paid_outside_and_closed_by_a_credit_note() {
     }
     assert_eq!(payments::of_invoice(shop.store(), invoice).await.unwrap(), []);
     let line = [CreditedLine { no: 1, amount: None }];
-    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "paid by a transfer")).await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&line, "paid by a transfer")).await.unwrap();
     assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.plan_of(ada).await.as_str()), ("paid", "pro"));
     shop.agrees().await;
 }
@@ -129,7 +129,7 @@ async fn an_invoice_in_dollars_is_paid_outside_and_closed_by_a_credit_note() {
 #[tokio::test]
 async fn a_payment_that_cannot_be_looked_up_does_not_stop_the_others() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let [bad, other, denied] = begun(&shop, ["bca", "bni", "bri"]).await;
     shop.clock.advance(Duration::from_mins(10));
     provider.respond(&bad.order, 200, json!({"status_code": "200"}));
@@ -149,7 +149,7 @@ async fn a_payment_that_cannot_be_looked_up_does_not_stop_the_others() {
 #[tokio::test]
 async fn a_notification_that_cannot_be_handled_waits_and_is_given_up() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let [bad, other] = begun(&shop, ["bca", "bni"]).await;
     notify(&shop, "1", &bad).await;
     notify(&shop, "2", &other).await;
@@ -184,7 +184,7 @@ async fn begun_by(shop: &Shop, name: &str) -> StoredPayment {
 #[tokio::test]
 async fn payments_of_an_unreadable_invoice_do_not_delay_others() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let [bad] = begun(&shop, ["bca"]).await;
     shop.clock.advance(Duration::from_secs(1));
     let notified = begun_by(&shop, "eve").await;
@@ -210,10 +210,10 @@ async fn payments_of_an_unreadable_invoice_do_not_delay_others() {
 #[tokio::test]
 async fn a_refund_that_cannot_be_recorded_does_not_delay_look_ups() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let (_, invoice, _) = shop.cardholder().await;
     let line = [CreditedLine { no: 1, amount: None }];
-    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&line, "outage")).await.unwrap();
     provider.respond("/refund", 500, json!({"status_code": "500"}));
     let reason = "outage";
     let reference = "";
@@ -238,7 +238,7 @@ async fn a_refund_that_cannot_be_recorded_does_not_delay_look_ups() {
 #[tokio::test]
 async fn an_account_number_expires_when_its_invoice_becomes_void() {
     let shop = Shop::open("2026-12-01").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let mut charged = status("TG-1", "pending", "201");
     charged["va_numbers"] = json!([{"bank": "bca", "va_number": "12"}]);
     provider.respond("POST /v2/charge", 200, charged);
@@ -298,7 +298,7 @@ async fn an_account_number_expires_when_its_invoice_becomes_void() {
 #[tokio::test]
 async fn a_transaction_is_found_by_its_id_when_the_order_id_differs() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let [of, other] = begun(&shop, ["bca", "bni"]).await;
     provider.respond(&of.order, 200, status(&of.order, "pending", "201"));
     provider.books.refresh(&of).await.unwrap();
@@ -320,7 +320,7 @@ async fn a_transaction_is_found_by_its_id_when_the_order_id_differs() {
 #[tokio::test]
 async fn a_status_of_another_amount_currency_or_order_moves_no_money() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let [of] = begun(&shop, ["bca"]).await;
     for (nth, name, value) in [
         (1, "gross_amount", json!("150001.00")),
@@ -346,7 +346,7 @@ async fn a_status_of_another_amount_currency_or_order_moves_no_money() {
 #[tokio::test]
 async fn a_repeated_notification_that_changed_nothing_is_handled_again() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let [of] = begun(&shop, ["bca"]).await;
     provider.respond(&of.order, 200, status(&of.order, "pending", "201"));
     let mut job = NotificationHandling::new(provider.books.clone());
@@ -369,7 +369,7 @@ async fn a_repeated_notification_that_changed_nothing_is_handled_again() {
 #[tokio::test]
 async fn paid_and_failed_payments_are_looked_up_for_a_time() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let [paid, taken, failed, final_one] = begun(&shop, ["bca", "permata", "qris", "bni"]).await;
     for (of, status) in [(&paid, "settlement"), (&taken, "settlement"), (&failed, "expire"), (&final_one, "expire")] {
         shop.report(of.id, status).await;

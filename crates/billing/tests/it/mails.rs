@@ -37,7 +37,7 @@ async fn each_change_of_money_has_one_mail() {
     }
     assert_eq!(kinds(&shop, ada).await, ["invoice_opened", "payment_received"]);
     let line = CreditedLine { no: 1, amount: Some(50_000) };
-    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&[line], "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&[line], "outage")).await.unwrap();
     shop.refund_by_hand(invoice, 50_000).await;
     assert_eq!(kinds(&shop, ada).await, ["credit_note", "invoice_opened", "payment_received", "refund"]);
     let free = shop.user("eve").await;

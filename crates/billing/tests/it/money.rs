@@ -150,7 +150,7 @@ async fn credit_notes_do_not_return_money_that_the_provider_has_returned() {
         returned(&shop, card, status, amount).await;
         for kept in kept {
             let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-            shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+            shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&line, "outage")).await.unwrap();
             assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.wallet_of(ada).await), ("paid", kept));
             shop.agrees().await;
         }
@@ -192,7 +192,7 @@ async fn a_card_payment_that_finance_cancels_is_refunded() {
     let shop = Shop::open("2026-11-20").await;
     let (ada, invoice, card) = shop.cardholder().await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&line, "outage")).await.unwrap();
     for _ in 0..2 {
         shop.report(card, "cancel").await;
         let stored = payment(&shop, card).await;
@@ -315,7 +315,7 @@ async fn voiding_an_invoice_does_not_forfeit_the_credit_note_that_it_used() {
     let ada = shop.subscriber("ada", "pro").await;
     let first = shop.invoices_of(ada).await.remove(0);
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, first.id, NewCreditNote::of(&line, "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, first.id, NewCreditNote::new(&line, "outage")).await.unwrap();
     assert_eq!(shop.wallet_of(ada).await, 50_000);
     shop.move_to("2026-12-20");
     shop.books.close_periods(None).await.unwrap();
@@ -326,7 +326,7 @@ async fn voiding_an_invoice_does_not_forfeit_the_credit_note_that_it_used() {
     assert_eq!((shop.invoice(next.id).await, shop.wallet_of(ada).await), (next.clone(), 0));
     // A credit note of the whole invoice gives the part back that the first one paid.
     let line = [CreditedLine { no: 1, amount: None }];
-    shop.books.credit_invoice(BY, next.id, NewCreditNote::of(&line, "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, next.id, NewCreditNote::new(&line, "outage")).await.unwrap();
     assert_eq!((shop.invoice(next.id).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 50_000));
     shop.agrees().await;
 }
@@ -339,7 +339,7 @@ async fn an_invoice_whose_credit_was_spent_and_whose_payment_was_taken_back_is_n
     let card = shop.begin(&shop.invoice(first).await, "card", 150_000).await;
     shop.report(card, "capture").await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, first, NewCreditNote::of(&line, "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, first, NewCreditNote::new(&line, "outage")).await.unwrap();
     shop.move_to("2026-12-20");
     shop.books.close_periods(None).await.unwrap();
     assert_eq!(shop.wallet_of(ada).await, 0, "the next invoice used the credit");
@@ -357,10 +357,10 @@ async fn an_invoice_whose_credit_was_spent_and_whose_payment_was_taken_back_is_n
 async fn a_refund_that_is_refused_after_a_chargeback_leaves_the_payment_charged_back() {
     for is_refunded in [false, true] {
         let shop = Shop::open("2026-11-20").await;
-        let provider = Provider::of(&shop).await;
+        let provider = Provider::start(&shop).await;
         let (ada, invoice, card) = shop.cardholder().await;
         let line = [CreditedLine { no: 1, amount: None }];
-        shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+        shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&line, "outage")).await.unwrap();
         let new = NewRefund {
             invoice,
             amount: 150_000,
@@ -396,7 +396,7 @@ async fn a_chargeback_includes_what_was_returned_by_hand() {
         let shop = Shop::open("2026-11-20").await;
         let (ada, invoice, card) = shop.cardholder().await;
         let line = [CreditedLine { no: 1, amount: Some(by_hand) }];
-        shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+        shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&line, "outage")).await.unwrap();
         shop.refund_by_hand(invoice, by_hand).await;
         assert_eq!(payment(&shop, card).await.state.as_str(), state);
         for _ in 0..2 {
@@ -426,10 +426,10 @@ async fn a_chargeback_includes_what_was_returned_by_hand() {
 #[tokio::test]
 async fn a_refund_that_the_bank_denies_goes_back_to_the_wallet() {
     let shop = Shop::open("2026-11-20").await;
-    let provider = Provider::of(&shop).await;
+    let provider = Provider::start(&shop).await;
     let (ada, invoice, card) = shop.cardholder().await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&line, "outage")).await.unwrap();
     let denied = json!({"status_code": "202", "status_message": "Refund denied by the bank",
         "transaction_status": "settlement", "refund_amount": "0.00"});
     for http_status in [200, 202] {
@@ -457,7 +457,7 @@ async fn the_provider_does_not_count_what_was_returned_by_hand() {
         let shop = Shop::open("2026-11-20").await;
         let (ada, invoice, card) = shop.cardholder().await;
         let line = [CreditedLine { no: 1, amount: Some(100_000) }];
-        shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+        shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&line, "outage")).await.unwrap();
         shop.refund_by_hand(invoice, 50_000).await;
         for _ in 0..2 {
             returned(&shop, card, status, 40_000).await;
@@ -479,7 +479,7 @@ async fn a_partial_chargeback_takes_its_amount_back_although_money_was_returned_
         let shop = Shop::open("2026-11-20").await;
         let (ada, invoice, card) = shop.cardholder().await;
         let line = [CreditedLine { no: 1, amount: Some(credited) }];
-        shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+        shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&line, "outage")).await.unwrap();
         shop.refund_by_hand(invoice, by_hand).await;
         // Together they exceed the payment; the last report exceeds it alone.
         for (taken_back, owed) in [(120_000, 120_000), (120_000, 120_000), (170_000, 150_000), (170_000, 150_000)] {

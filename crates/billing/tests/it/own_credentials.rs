@@ -38,7 +38,7 @@ async fn charges_on_cost_leave_out_calls_with_the_users_own_credential() {
     shop.books = Books::new(shop.store().clone(), BillingSettings { exchange, ..settings() }, None);
     shop.sell_at(price()).await;
     let ada = shop.subscriber("ada", "pro").await;
-    let mut traffic = Traffic::of(&shop, ada).await;
+    let mut traffic = Traffic::start(&shop, ada).await;
     let own = |tokens| Used { own_credential: true, ..fast(tokens) };
     let first = [fast(1_000), own(100_000), Used { attempts: 2, ..own(7_000) }];
     traffic.send(&shop, day("2026-12-02"), &first).await;

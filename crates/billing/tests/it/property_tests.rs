@@ -120,7 +120,7 @@ impl Walk {
         let settings = BillingSettings { review, tax, ..settings() };
         shop.books = Books::new(shop.store().clone(), settings, None);
         let users = [shop.subscriber("ada", "pro").await, shop.user("bob").await, shop.user("eve").await];
-        let traffic = Traffic::of(&shop, users[0]).await;
+        let traffic = Traffic::start(&shop, users[0]).await;
         Self { shop, traffic, users, payments: Vec::new(), numbers: Numbers(seed) }
     }
 
@@ -192,7 +192,7 @@ impl Walk {
             Step::WriteOff => books.write_off_invoice(BY, id).await,
             Step::Credit => {
                 let line = CreditedLine { no: 1, amount: Some(self.numbers.amount(of.subtotal)) };
-                books.credit_invoice(BY, id, NewCreditNote::of(&[line], "outage")).await.map(|_| ())
+                books.credit_invoice(BY, id, NewCreditNote::new(&[line], "outage")).await.map(|_| ())
             }
             Step::Refund => {
                 let amount = self.numbers.amount(100_000);

@@ -26,7 +26,7 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    pub(crate) async fn of(shop: &Shop) -> Self {
+    pub(crate) async fn start(shop: &Shop) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let endpoint = || ProviderEndpoint {

@@ -62,7 +62,7 @@ async fn shop() -> (Shop, UserId, Traffic) {
     shop.books = Books::new(shop.store().clone(), settings, None);
     shop.sell_at(charged()).await;
     let ada = shop.subscriber("ada", "pro").await;
-    let traffic = Traffic::of(&shop, ada).await;
+    let traffic = Traffic::start(&shop, ada).await;
     (shop, ada, traffic)
 }
 
@@ -253,7 +253,7 @@ async fn a_later_receipt_has_the_same_bytes() {
     shop.sell(200_000).await;
     shop.pay(first.id).await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    let note = shop.books.credit_invoice(BY, first.id, NewCreditNote::of(&line, "outage")).await.unwrap();
+    let note = shop.books.credit_invoice(BY, first.id, NewCreditNote::new(&line, "outage")).await.unwrap();
     assert!(files(&shop.books, first.id).await == before, "the bytes are the same");
     shop.move_to("2027-02-02");
     assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);

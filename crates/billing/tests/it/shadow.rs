@@ -32,7 +32,7 @@ async fn past_usage_is_charged_by_month_at_both_prices() {
     let shop = Shop::open("2026-10-05").await;
     shop.sell_at(with_packages(150_000)).await;
     let ada = shop.subscriber("ada", "pro").await;
-    let mut traffic = Traffic::of(&shop, ada).await;
+    let mut traffic = Traffic::start(&shop, ada).await;
     // 15 requests are two packages beyond the included ones, in October only; September and December are not compared.
     for (on, requests) in [("2026-09-30", 100), ("2026-10-06", 9), ("2026-10-31", 6), ("2026-11-01", 10)] {
         traffic.send(&shop, day(on), &vec![REQUEST; requests]).await;
@@ -62,7 +62,7 @@ async fn past_usage_is_charged_by_month_at_both_prices() {
 async fn usage_without_an_amount_and_another_currency_are_refused() {
     let shop = Shop::open("2026-10-05").await;
     let ada = shop.subscriber("ada", "pro").await;
-    let mut traffic = Traffic::of(&shop, ada).await;
+    let mut traffic = Traffic::start(&shop, ada).await;
     traffic
         .send(&shop, day("2026-10-06"), &[Used { model: Some("fast"), tokens: 1, cost_nano: Some(7), ..REQUEST }])
         .await;

@@ -72,7 +72,7 @@ fn days(first: &str, last: &str) -> impl Iterator<Item = Day> {
 async fn an_invoice_opens_by_itself_when_the_last_day_of_its_period_is_signed_off() {
     let mut of = SigningShop::open("2026-11-01").await;
     let ada = of.shop.subscriber("ada", "pro").await;
-    let mut traffic = Traffic::of(&of.shop, ada).await;
+    let mut traffic = Traffic::start(&of.shop, ada).await;
     traffic.count(&of.shop, day("2026-11-10"), 5).await;
     of.shop.move_to("2026-12-01");
     let counts = of.close().await;
@@ -120,7 +120,7 @@ async fn an_invoice_opens_by_itself_when_the_last_day_of_its_period_is_signed_of
 async fn usage_after_the_sign_off_reopens_its_day_and_is_billed_when_that_is_signed_off_again() {
     let of = SigningShop::open("2026-11-01").await;
     let ada = of.shop.subscriber("ada", "pro").await;
-    let mut traffic = Traffic::of(&of.shop, ada).await;
+    let mut traffic = Traffic::start(&of.shop, ada).await;
     traffic.count(&of.shop, day("2026-11-03"), 1).await;
     of.shop.move_to("2026-12-01");
     of.close().await;
@@ -162,7 +162,7 @@ async fn an_invoice_without_charged_usage_waits_for_no_day() {
     of.shop.subscribe(ada, "trial").await;
     let idle = of.shop.subscriber("eve", "pro").await;
     let flat = of.shop.subscriber("max", "business").await;
-    Traffic::of(&of.shop, flat).await.count(&of.shop, day("2026-11-10"), 5).await;
+    Traffic::start(&of.shop, flat).await.count(&of.shop, day("2026-11-10"), 5).await;
     of.shop.move_to("2026-11-15");
     let counts = of.close().await;
     assert_eq!((counts.made, counts.unsigned), (1, 0));
@@ -181,7 +181,7 @@ async fn the_days_of_a_year_that_a_month_replaced_are_signed_off_before_their_us
     of.shop.sell_at(charged(year)).await;
     let ada = of.shop.subscriber("ada", "pro").await;
     let used = day("2026-01-03");
-    Traffic::of(&of.shop, ada).await.count(&of.shop, used, 5).await;
+    Traffic::start(&of.shop, ada).await.count(&of.shop, used, 5).await;
     of.shop.move_to("2026-03-10");
     let change = of.shop.books.change(&Actor::COMMAND, ada, "business").await.unwrap().unwrap();
     of.shop.pay(change).await;
@@ -200,7 +200,7 @@ async fn the_days_of_a_year_that_a_month_replaced_are_signed_off_before_their_us
 async fn the_days_of_a_period_that_a_cancellation_closes_are_signed_off_too() {
     let of = SigningShop::open("2026-11-01").await;
     let ada = of.shop.subscriber("ada", "pro").await;
-    Traffic::of(&of.shop, ada).await.count(&of.shop, day("2026-11-10"), 5).await;
+    Traffic::start(&of.shop, ada).await.count(&of.shop, day("2026-11-10"), 5).await;
     // November has ended, and is not closed yet.
     of.shop.move_to("2026-12-01");
     of.shop.books.cancel(&Actor::COMMAND, ada, CancelAt::Now).await.unwrap();
@@ -221,7 +221,7 @@ async fn a_cancellation_costs_the_same_if_the_invoice_of_the_period_waits() {
         let mut of = SigningShop::open("2026-11-01").await;
         of.shop.books = Books::new(of.shop.store().clone(), BillingSettings { review, ..settings() }, None);
         let ada = of.shop.subscriber("ada", "pro").await;
-        Traffic::of(&of.shop, ada).await.count(&of.shop, day("2026-11-10"), 5).await;
+        Traffic::start(&of.shop, ada).await.count(&of.shop, day("2026-11-10"), 5).await;
         of.shop.move_to("2026-12-01");
         of.close().await;
         let invoice = of.newest(ada).await.id;
@@ -244,7 +244,7 @@ async fn a_cancellation_costs_the_same_if_the_invoice_of_the_period_waits() {
 async fn invoices_that_another_review_left_are_counted() {
     let mut of = SigningShop::open("2026-11-01").await;
     let ada = of.shop.subscriber("ada", "pro").await;
-    Traffic::of(&of.shop, ada).await.count(&of.shop, day("2026-11-10"), 5).await;
+    Traffic::start(&of.shop, ada).await.count(&of.shop, day("2026-11-10"), 5).await;
     of.shop.move_to("2026-12-01");
     let counts = of.close().await;
     assert_eq!((counts.unsigned, counts.held), (1, 0));

@@ -23,7 +23,7 @@ async fn the_period_after_a_suspension_begins_on_the_day_on_which_it_ended() {
     shop.sell_at(charged(price(150_000, 0))).await;
     let ada = shop.subscriber("ada", "pro").await;
     let bob = shop.subscriber("bob", "pro").await;
-    let mut traffic = Traffic::of(&shop, ada).await;
+    let mut traffic = Traffic::start(&shop, ada).await;
     traffic.count(&shop, day("2026-11-03"), 5).await;
     shop.move_to("2026-11-15");
     set(&shop, ada, UserStatus::Suspended).await;
@@ -88,7 +88,7 @@ async fn the_period_after_a_payment_of_a_suspended_user_begins_with_the_end_of_t
         let ada = shop.subscriber("ada", "pro").await;
         shop.move_to("2026-12-01");
         shop.books.close_periods(None).await.unwrap();
-        let mut traffic = Traffic::of(&shop, ada).await;
+        let mut traffic = Traffic::start(&shop, ada).await;
         traffic.count(&shop, day("2026-12-03"), 5).await;
         for date in ["2026-12-09", "2026-12-17", "2026-12-20", "2027-01-16", "2027-01-18"] {
             shop.move_to(date);

@@ -46,7 +46,7 @@ pub(crate) fn rates() -> RateCard {
 }
 
 impl Traffic {
-    pub(crate) async fn of(shop: &Shop, user: UserId) -> Self {
+    pub(crate) async fn start(shop: &Shop, user: UserId) -> Self {
         let store: &Store = shop.store();
         let folder = tempfile::tempdir().unwrap();
         let node = store.join(folder.path(), "1.2.3").await.unwrap();

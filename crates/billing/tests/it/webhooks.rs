@@ -187,7 +187,7 @@ async fn each_change_is_announced_once_to_the_webhooks_that_receive_it() {
     assert_eq!(body["timestamp"], "2026-12-01T12:00:00Z");
 
     let line = CreditedLine { no: 1, amount: Some(50_000) };
-    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&[line], "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&[line], "outage")).await.unwrap();
     shop.refund_by_hand(invoice, 50_000).await;
     expected.extend(["invoice.credited", "payment.refunded"]);
     all.has(every, &expected).await;
@@ -234,13 +234,13 @@ async fn each_partial_refund_is_announced_once() {
     let all = Announcing::open().await;
     let webhook = all.webhook("127.0.0.1:9".parse().unwrap(), &["payment.refunded"]).await;
     let shop = &all.shop;
-    let provider = Provider::of(shop).await;
+    let provider = Provider::start(shop).await;
     let ada = shop.user("ada").await;
     let invoice = shop.subscribe(ada, "pro").await.unwrap();
     let card = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
     shop.report(card, "settlement").await;
     let line = CreditedLine { no: 1, amount: Some(80_000) };
-    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&[line], "outage")).await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::new(&[line], "outage")).await.unwrap();
     let order = payments::present(shop.store(), card).await.unwrap().unwrap().order;
     provider.respond("/refund", 200, json!({"status_code": "200"}));
     let mut expected = Vec::new();

@@ -23,9 +23,9 @@ const fn budget(scope: BudgetScope, measure: Measure, per: LimitPeriod) -> Budge
 /// Creates two events of the caller in the store, and one in the backlog.
 async fn lived(store: &Store, place: &Place, of: Caller) -> Node {
     people(store).await;
-    let mut made = UsageFixture::on(TODAY);
+    let mut made = UsageFixture::starting_on(TODAY);
     let mut event = || Record::Event(made.event(Some(of), vec![attempt(1)]));
-    IngestNode::of(store, place.folder.path()).await.write(&[event(), event()]).await;
+    IngestNode::join(store, place.folder.path()).await.write(&[event(), event()]).await;
     let gathered = GatheredCharges::default();
     gathered.note(&event());
     let node = place.join(store).await;
@@ -80,8 +80,8 @@ async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
     let meter = Arc::new(Meter::default());
     people(&store).await;
     let tomorrow = TODAY.next();
-    let event = UsageEvent { day: tomorrow, ..UsageFixture::on(TODAY).event(Some(of), vec![attempt(1)]) };
-    IngestNode::of(&store, place.folder.path()).await.write(&[Record::Event(event)]).await;
+    let event = UsageEvent { day: tomorrow, ..UsageFixture::starting_on(TODAY).event(Some(of), vec![attempt(1)]) };
+    IngestNode::join(&store, place.folder.path()).await.write(&[Record::Event(event)]).await;
     // The state after a start that finds usage of the next day.
     meter.begin(BudgetId::credits_a_day(BudgetScope::User(of.user)), tomorrow, Amount(3));
     let counting = Counting::new(Some((meter.clone(), place.join(&store).await)), |_| Vec::new());
@@ -101,10 +101,10 @@ fn budgets_of_ada() -> [BudgetId; 2] {
 
 /// Creates two events of a subject on these days in the store, and one in the backlog.
 async fn used(store: &Store, place: &Place, days: [Day; 3]) -> Node {
-    let mut made = UsageFixture::on(TODAY);
+    let mut made = UsageFixture::starting_on(TODAY);
     let mut event = |day| Record::Event(UsageEvent { day, subject: ada(), ..made.event(None, vec![attempt(1)]) });
     let [first, second, third] = days.map(&mut event);
-    IngestNode::of(store, place.folder.path()).await.write(&[first, second]).await;
+    IngestNode::join(store, place.folder.path()).await.write(&[first, second]).await;
     let gathered = GatheredCharges::default();
     gathered.note(&third);
     let node = place.join(store).await;

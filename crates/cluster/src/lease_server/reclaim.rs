@@ -148,7 +148,7 @@ impl Cluster {
         kept.write(&self.store, &mut transaction, &server, &nothing).await?;
         let detail = json!({"incarnation": lease.incarnation, "reclaimed": unspent, "spent": lease.spent});
         self.store
-            .note(&mut transaction, by, Act::of(AuditAction::LeaseReclaim, lease.node, None).with(detail))
+            .note(&mut transaction, by, Act::new(AuditAction::LeaseReclaim, lease.node, None).with(detail))
             .await?;
         transaction.commit().await?;
         Ok(Some(unspent))

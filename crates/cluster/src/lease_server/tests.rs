@@ -16,7 +16,7 @@ const TTL: Duration = Duration::from_secs(2);
 const DAY: Day = Day(20_000);
 const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
-fn at(millis: u64) -> Timestamp {
+fn time_at(millis: u64) -> Timestamp {
     Timestamp(DAY.start().0 + 3_600_000_000 + millis * 1_000)
 }
 
@@ -219,7 +219,7 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
         charge(&store, Uuid::from_u128(99), DAY, 20).await;
         charge(&store, node.id(), DAY.next(), 40).await;
         let tick = |seq, need| Tick { requests: vec![wants(user, seq, need)], ..empty(node.lessee(), 1) };
-        let told = heard(lend(&store, &tick(1, 60), TTL, Some(at(0))).await.unwrap());
+        let told = heard(lend(&store, &tick(1, 60), TTL, Some(time_at(0))).await.unwrap());
         assert_eq!((told.grants[0].granted, told.grants[0].left), (Amount(60), Amount(10)), "30 were carried");
         assert_eq!(Cluster::new(store.clone()).unreported_leases(&node).await.unwrap(), []);
         charge(&store, node.id(), DAY, 7).await;
@@ -229,19 +229,20 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
             Cluster::new(store.clone()).unreported_leases(&next).await.unwrap(),
             [UnreportedLease { cell: user, incarnation: 1, spent: Amount(7) }]
         );
-        let fenced = lend(&store, &tick(2, 1), TTL, Some(at(1))).await.unwrap();
+        let fenced = lend(&store, &tick(2, 1), TTL, Some(time_at(1))).await.unwrap();
         assert_eq!(fenced, TickReply::Fenced);
         // The new lease begins where the last one ended, whatever the node spends of it.
         let own = Tick { incarnation: 2, ..tick(1, 5) };
-        heard(lend(&store, &own, TTL, Some(at(2))).await.unwrap());
+        heard(lend(&store, &own, TTL, Some(time_at(2))).await.unwrap());
         charge(&store, node.id(), DAY, 3).await;
         let unreported = Cluster::new(store.clone()).unreported_leases(&next).await.unwrap();
         assert_eq!(unreported[0].spent, Amount(7));
         let closes = vec![LeaseClose { counter: user, incarnation: 1, spent: unreported[0].spent }];
-        let closed = heard(lend(&store, &Tick { closes, ..empty(next.lessee(), 2) }, TTL, Some(at(3))).await.unwrap());
+        let closed =
+            heard(lend(&store, &Tick { closes, ..empty(next.lessee(), 2) }, TTL, Some(time_at(3))).await.unwrap());
         assert_eq!(closed.closed, [(user, 1)]);
         let last = Tick { incarnation: 2, ..tick(2, 100) };
-        assert_eq!(heard(lend(&store, &last, TTL, Some(at(4))).await.unwrap()).grants[0].left, Amount(63));
+        assert_eq!(heard(lend(&store, &last, TTL, Some(time_at(4))).await.unwrap()).grants[0].left, Amount(63));
     }
 }
 
@@ -273,8 +274,9 @@ async fn charges_of_a_subject_are_not_lent_again_whichever_node_made_them() {
             let requests = budgets.iter().map(|budget| wants(*budget, 1, need)).collect();
             let incarnation = if of == next.lessee() { next.incarnation() } else { 1 };
             let tick = Tick { requests, ..empty(of, incarnation) };
-            let told =
-                heard(Cluster::new(store.clone()).lend_beside(&tick, TTL, Some(at(0)), next.backlog()).await.unwrap());
+            let told = heard(
+                Cluster::new(store.clone()).lend_beside(&tick, TTL, Some(time_at(0)), next.backlog()).await.unwrap(),
+            );
             for grant in &told.grants {
                 // 35 of 100 are charged, and 40 are leased to the first node.
                 let expected = if need == 40 { 40 } else { 25 };
@@ -293,7 +295,7 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
         let everybody = cell(BudgetScope::Global, Measure::Credits, LimitPeriod::Month);
         let first = place.join(&store).await;
         let tick = |node: &Node, requests| Tick { requests, ..empty(node.lessee(), node.incarnation()) };
-        lend(&store, &tick(&first, vec![wants(user, 1, 60)]), TTL, Some(at(0))).await.unwrap();
+        lend(&store, &tick(&first, vec![wants(user, 1, 60)]), TTL, Some(time_at(0))).await.unwrap();
 
         // The node crashed with seven credits in its spool.
         let next = place.join(&store).await;
@@ -305,8 +307,9 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
         let unreported = [UnreportedLease { cell: user, incarnation: 1, spent: Amount(7) }];
         assert_eq!(Cluster::new(store.clone()).unreported_leases(&next).await.unwrap(), unreported);
         let began = tick(&next, vec![wants(user, 1, 5), wants(everybody, 1, 5)]);
-        let told =
-            heard(Cluster::new(store.clone()).lend_beside(&began, TTL, Some(at(1)), next.backlog()).await.unwrap());
+        let told = heard(
+            Cluster::new(store.clone()).lend_beside(&began, TTL, Some(time_at(1)), next.backlog()).await.unwrap(),
+        );
         let left = |cell| told.grants.iter().find(|grant| grant.counter == cell).unwrap().left;
         assert_eq!(
             (left(user), left(everybody)),

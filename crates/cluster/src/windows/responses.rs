@@ -148,7 +148,7 @@ impl ResponseStoreKeeper {
     /// Returns the job of `store`, to which `responses` lead.
     #[must_use]
     pub fn new(store: &ResponseStore, responses: SharedResponses) -> Self {
-        Self { keeper: RedisKeeper::of(Some(store.link.clone())), responses }
+        Self { keeper: RedisKeeper::from_link(Some(store.link.clone())), responses }
     }
 }
 

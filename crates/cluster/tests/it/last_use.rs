@@ -11,7 +11,7 @@ pub(crate) async fn uses_are_written_once_a_minute(world: &World) {
     let store = world.store().await;
     let user = user(&store, "ada@example.com").await;
     let (secret, made) = key(&store, user.id).await;
-    let secret_after = KeySecret::of(&ApiKey::generate("other").unwrap());
+    let secret_after = KeySecret::from_key(&ApiKey::generate("other").unwrap());
     let rotation = Rotation { secret: secret_after, grace: Duration::from_secs(3_600) };
     store.rotate_key(&store::Actor::COMMAND, made.id, rotation).await.unwrap();
     let used = async || {

@@ -84,7 +84,7 @@ pub(crate) async fn key_to_read(app: &App, caller: &Caller, id: &str) -> Result<
     }
     let key = match caller.role {
         Role::Admin => KeyRef::from(id),
-        Role::Member => KeyRef::of(caller.user, id),
+        Role::Member => KeyRef::owned_by(caller.user, id),
     };
     app.store.find_key(key).await?.ok_or_else(missing)
 }

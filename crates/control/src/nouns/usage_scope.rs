@@ -143,7 +143,7 @@ impl UsageScope {
     /// # Errors
     /// `not_found`, also for a key of another user, so that its existence stays secret.
     pub(crate) async fn find_key(&self, state: &State, id: Uuid) -> Result<Key, Problem> {
-        let found = state.store.find_key(KeyRef::of(self.user, KeyId(id))).await?;
+        let found = state.store.find_key(KeyRef::owned_by(self.user, KeyId(id))).await?;
         found.ok_or_else(|| Problem::new(Refusal::NotFound, NO_KEY))
     }
 }

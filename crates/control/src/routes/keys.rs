@@ -164,7 +164,7 @@ pub(super) async fn list(
     let user = reach::user_to_read(&caller, query.user_id)?;
     if let Some(own) = caller.only_key() {
         let is_first = listing::after(query.cursor.as_deref())?.is_none();
-        let found = if is_first { app.store.find_key(KeyRef::of(user, own.key)).await? } else { None };
+        let found = if is_first { app.store.find_key(KeyRef::owned_by(user, own.key)).await? } else { None };
         return Ok(Json(Keys { items: found.into_iter().map(ListedKey::from).collect(), next: None }));
     }
     if user != caller.user {
@@ -271,7 +271,7 @@ pub(super) async fn create(
     let user = reach::user_to_change(&app, &caller, user_id).await?;
     check_expiry(&caller, expires_at)?;
     let secret = generate(&app)?;
-    let new = NewKey { expires_at, bounds, is_admin, ..NewKey::of(user, label, &secret) };
+    let new = NewKey { expires_at, bounds, is_admin, ..NewKey::unbounded(user, label, &secret) };
     let stored = match idempotency {
         None => app.store.create_key(&caller.actor(), new).await.map_err(of_a_user)?,
         Some(name) => {
@@ -371,7 +371,7 @@ pub(super) async fn rotate(
     }
     check_expiry(&caller, key.expires_at)?;
     let secret = generate(&app)?;
-    let rotation = Rotation { secret: KeySecret::of(&secret), grace };
+    let rotation = Rotation { secret: KeySecret::from_key(&secret), grace };
     let stored = match idempotency {
         None => app.store.rotate_key(&caller.actor(), key.id, rotation).await?,
         Some(name) => {

@@ -150,7 +150,7 @@ async fn note_judged(app: &App, parts: &Parts, path: Option<&str>) -> Result<(),
 pub(crate) async fn note_admin_key(app: &App, caller: &Caller, method: &Method, path: &str) -> Result<(), Problem> {
     let Some(key) = caller.admin_key() else { return Ok(()) };
     let detail = json!({"method": method.as_str(), "path": path});
-    let act = Act::of(AuditAction::KeyUse, key.key.0, Some(caller.user)).with(detail);
+    let act = Act::new(AuditAction::KeyUse, key.key.0, Some(caller.user)).with(detail);
     Ok(app.store.note_alone(&caller.actor(), act).await?)
 }
 

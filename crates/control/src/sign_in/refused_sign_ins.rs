@@ -63,7 +63,7 @@ pub(crate) async fn note(app: &App, refused: RefusedSignIn) -> Result<(), Proble
         return Ok(());
     }
     let by = Actor { by: ActorKind::System, address: Some(address.0) };
-    let act = Act::of(AuditAction::SessionRefuse, user.map(|user| user.0).unwrap_or_default(), user);
+    let act = Act::new(AuditAction::SessionRefuse, user.map(|user| user.0).unwrap_or_default(), user);
     app.store.note_alone(&by, act.with(json!({"reason": reason.as_str()}))).await?;
     Ok(())
 }

@@ -116,7 +116,7 @@ async fn a_restricted_key_is_refused_everywhere_but_for_itself() {
     let (world, ada) = world().await;
     let key = world.key(&ada, "page").await;
     let change = store::KeyChange { models: Some(Some(vec!["fast".to_owned()])), ..store::KeyChange::default() };
-    let id = store::KeyRef::of(ada.user, key.key);
+    let id = store::KeyRef::owned_by(ada.user, key.key);
     world.store.change_key(&store::Actor::COMMAND, id, change).await.unwrap();
     world.refresh().await;
     // These operations show only the key itself, or require no key, or read it from the body.

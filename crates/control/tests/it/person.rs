@@ -84,7 +84,7 @@ impl World {
     /// Creates a key of a user.
     pub(crate) async fn key_of(&self, user: UserId, label: &str, expires_at: Option<Timestamp>) -> String {
         let key = ApiKey::generate("tollgate").unwrap();
-        let new = NewKey { expires_at, ..NewKey::of(user, label, &key) };
+        let new = NewKey { expires_at, ..NewKey::unbounded(user, label, &key) };
         self.store.create_key(&store::Actor::COMMAND, new).await.unwrap();
         self.refresh().await;
         key.expose().to_owned()

@@ -268,7 +268,7 @@ impl World {
 
     async fn add_key(&self, user: UserId, no: UserNo, label: &str, expires_at: Option<Timestamp>) -> Holder {
         let key = ApiKey::generate("tollgate").unwrap();
-        let new = NewKey { expires_at, ..NewKey::of(user, label, &key) };
+        let new = NewKey { expires_at, ..NewKey::unbounded(user, label, &key) };
         let stored = self.store.create_key(&store::Actor::COMMAND, new).await.unwrap();
         self.refresh().await;
         let caller = Caller { user: no, key: stored.no, plan: PlanId::NIL };

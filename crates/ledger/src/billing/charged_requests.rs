@@ -191,7 +191,7 @@ struct AttemptRow {
 }
 
 impl ChargedPrice {
-    fn of(
+    fn from_columns(
         provider: Option<&String>,
         models: (Option<&String>, Option<&String>),
         version: Option<&String>,
@@ -206,7 +206,7 @@ impl From<AttemptRow> for ChargedAttempt {
     fn from(row: AttemptRow) -> Self {
         let models = (row.sent_model.as_ref(), row.answered_model.as_ref());
         Self {
-            price: ChargedPrice::of(row.provider.as_ref(), models, row.price.as_ref()),
+            price: ChargedPrice::from_columns(row.provider.as_ref(), models, row.price.as_ref()),
             usage: row.usage.usage(),
             cost_nano: row.cost_nano.map(unsigned),
         }
@@ -218,7 +218,7 @@ impl From<RequestRow> for ChargedRequest {
         let models = (row.sent_model.as_ref(), row.answered_model.as_ref());
         let usage = row.usage.usage();
         let cost_nano = row.cost_nano.map(unsigned);
-        let price = ChargedPrice::of(row.provider.as_ref(), models, row.price.as_ref());
+        let price = ChargedPrice::from_columns(row.provider.as_ref(), models, row.price.as_ref());
         let attempts = if row.attempts == 1 { vec![ChargedAttempt { price, usage, cost_nano }] } else { Vec::new() };
         Self {
             id: row.id,

@@ -46,7 +46,7 @@ pub struct PostedEntry {
 impl PostedEntry {
     /// Returns the time of the change.
     #[must_use]
-    pub fn at(&self) -> Timestamp {
+    pub fn created_at(&self) -> Timestamp {
         timestamp(self.created_at)
     }
 }

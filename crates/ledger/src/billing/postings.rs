@@ -108,7 +108,7 @@ pub struct StoredPosting {
 impl StoredPosting {
     /// Returns the time of the change.
     #[must_use]
-    pub fn at(&self) -> Timestamp {
+    pub fn created_at(&self) -> Timestamp {
         timestamp(self.created_at)
     }
 }

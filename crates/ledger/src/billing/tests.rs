@@ -50,8 +50,8 @@ async fn charged_requests_add_up_to_the_charged_usage() {
     for place in Place::both().await {
         let store = place.open().await;
         people(&store).await;
-        let mut node = IngestNode::of(&store, place.folder.path()).await;
-        let mut fixture = UsageFixture::on(TODAY);
+        let mut node = IngestNode::join(&store, place.folder.path()).await;
+        let mut fixture = UsageFixture::starting_on(TODAY);
         node.write(&[fixture.all(caller(1, 1)), fixture.all(caller(2, 3))].concat()).await;
         // More than one page, of the same time.
         let one = fixture.event(Some(caller(1, 1)), vec![attempt(3)]);

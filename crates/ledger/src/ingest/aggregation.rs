@@ -144,7 +144,7 @@ pub(crate) struct ResultCounts {
 }
 
 impl ResultCounts {
-    fn of(result: RequestResult, requests: u64) -> Self {
+    fn from_result(result: RequestResult, requests: u64) -> Self {
         let of = |other| if result == other { requests } else { 0 };
         Self {
             succeeded: of(RequestResult::Succeeded),
@@ -307,7 +307,7 @@ pub(crate) fn models(events: &[CountedEvent<'_>]) -> Vec<(ModelDay, ModelTotals)
         let Some(caller) = event.subject.caller() else { continue };
         let model = counted.model.unwrap_or(0);
         let of = models.entry(ModelDay { user: caller.user.0, day: event.day.0.into(), model }).or_default();
-        of.results.add(ResultCounts::of(event.result(), 1));
+        of.results.add(ResultCounts::from_result(event.result(), 1));
         if event.counts() {
             of.totals.add(&counted.totals);
             of.duration_us = of.duration_us.saturating_add(event.duration_us);
@@ -337,7 +337,7 @@ pub(crate) fn hours(
             day: event.day.0.into(),
             result: event.result().number(),
         };
-        hours.entry(hour).or_default().add(&SeriesTotals::of(counted));
+        hours.entry(hour).or_default().add(&SeriesTotals::from_event(counted));
     }
     for counts in counts {
         let (user, key) = user_and_key(&counts.subject);
@@ -376,7 +376,7 @@ pub(crate) fn labels(
         let (user, _) = user_and_key(&counted.event.subject);
         let day = counted.event.day.0.into();
         let of = LabelDay { day, labels: counted.labels, user, model: counted.model_or_none() };
-        labels.entry(of).or_default().add(&SeriesTotals::of(counted));
+        labels.entry(of).or_default().add(&SeriesTotals::from_event(counted));
     }
     for counts in counts {
         let (user, _) = user_and_key(&counts.subject);
@@ -388,19 +388,19 @@ pub(crate) fn labels(
 
 impl SeriesTotals {
     fn of_counts(counts: &Counts) -> Self {
-        let results = ResultCounts::of(RequestResult::of_class(counts.status_class), counts.requests);
+        let results = ResultCounts::from_result(RequestResult::of_class(counts.status_class), counts.requests);
         let requests = counts.sent_requests();
         let totals = UsageTotals { requests, credits: counts.credits.0, ..UsageTotals::default() };
         Self { totals, results, ..Self::default() }
     }
 
-    fn of(counted: &CountedEvent<'_>) -> Self {
+    fn from_event(counted: &CountedEvent<'_>) -> Self {
         let event = counted.event;
         let counts = event.counts();
         let is_timed = !event.attempts.is_empty();
         Self {
             totals: if counts { counted.totals } else { UsageTotals::default() },
-            results: ResultCounts::of(event.result(), 1),
+            results: ResultCounts::from_result(event.result(), 1),
             timed: is_timed.into(),
             duration_us: if is_timed { event.duration_us } else { 0 },
             own_cost: counted.own_cost.filter(|_| counts).unwrap_or_default(),

@@ -150,7 +150,7 @@ impl<'n, 'a> BatchNames<'n, 'a> {
 impl Names {
     /// Returns the number of a cached name.
     pub(crate) fn get(&self, kind: NameKind, name: &str) -> Option<i64> {
-        let known = self.of(kind);
+        let known = self.numbers(kind);
         // Almost all names are shorter than the limit, and `clip` reads a whole name.
         known.get(name).or_else(|| known.get(stored(kind, name))).copied()
     }
@@ -192,7 +192,7 @@ impl Names {
             let add = transaction.query(ADD).bind(store.new_id()).bind(kind.as_str()).bind(name).bind(store.now());
             add.run().await?;
             let (no,) = transaction.query(FIND).bind(kind.as_str()).bind(name).one().await?;
-            self.of_mut(kind).insert(Arc::from(name), no);
+            self.numbers_mut(kind).insert(Arc::from(name), no);
         }
         for named in unknown.subjects {
             let SubjectName { kind, issuer, name } = named;
@@ -211,7 +211,7 @@ impl Names {
         *self = Self::default();
     }
 
-    const fn of(&self, kind: NameKind) -> &HashMap<Arc<str>, i64> {
+    const fn numbers(&self, kind: NameKind) -> &HashMap<Arc<str>, i64> {
         match kind {
             NameKind::Route => &self.routes,
             NameKind::Model => &self.models,
@@ -221,7 +221,7 @@ impl Names {
         }
     }
 
-    const fn of_mut(&mut self, kind: NameKind) -> &mut HashMap<Arc<str>, i64> {
+    const fn numbers_mut(&mut self, kind: NameKind) -> &mut HashMap<Arc<str>, i64> {
         match kind {
             NameKind::Route => &mut self.routes,
             NameKind::Model => &mut self.models,

@@ -126,7 +126,7 @@ impl<'a> EntryList<'a> {
             return known;
         }
         if self.shapes.len() < SHAPES_MAX && !has_nul(usage) {
-            self.shapes.push(Shape { entry: Some(self.entries), ..Shape::of(usage) });
+            self.shapes.push(Shape { entry: Some(self.entries), ..Shape::from_usage(usage) });
         }
         None
     }
@@ -142,7 +142,7 @@ struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn of(usage: &'a str) -> Self {
+    fn from_usage(usage: &'a str) -> Self {
         let mut texts = Vec::new();
         let mut text = usage;
         let mut at = 0;

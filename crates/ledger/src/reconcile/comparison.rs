@@ -37,13 +37,13 @@ pub(super) struct ComparedSums {
 impl ComparedSums {
     /// Returns the expected and the actual sum of a column. Totals saturate at the ends of their type and are never
     /// negative.
-    pub(super) fn of(&self, column: usize) -> (i128, i128) {
+    pub(super) fn column_sums(&self, column: usize) -> (i128, i128) {
         let at = |sums: &[i128]| sums.get(column).copied().unwrap_or(0).min(i128::from(i64::MAX));
         (at(&self.kept), at(&self.told))
     }
 
     fn differing(&self, totals: &TotalsTable) -> Vec<DifferingColumn> {
-        let compared = totals.columns.iter().enumerate().map(|(nth, column)| (column.name, self.of(nth)));
+        let compared = totals.columns.iter().enumerate().map(|(nth, column)| (column.name, self.column_sums(nth)));
         compared.filter(|(_, (kept, told))| kept != told).map(|(name, (kept, told))| (name, kept, told)).collect()
     }
 }
@@ -134,8 +134,8 @@ pub(super) async fn of_user(
     let mut parts: BTreeMap<Vec<i64>, ComparedSums> = BTreeMap::new();
     let by: usize = totals.by.len();
     for row in rows {
-        let sides = parts.entry((0..by).map(|nth| row.at(nth)).collect()).or_default();
-        let side = if row.at(by) == 0 { &mut sides.told } else { &mut sides.kept };
+        let sides = parts.entry((0..by).map(|nth| row.number(nth)).collect()).or_default();
+        let side = if row.number(by) == 0 { &mut sides.told } else { &mut sides.kept };
         add(side, &row.sums(by + 1));
     }
     Ok(parts)
@@ -224,8 +224,8 @@ pub(super) async fn plans(
     let mut plans: BTreeMap<Day, DayPlanSums> = BTreeMap::new();
     for NumberRowWithId { numbers, id } in rows {
         let plan = PlanId(id.unwrap_or_default());
-        let of = plans.entry(day(numbers.at(0))).or_default().entry(plan).or_default();
-        let side = match numbers.at(1) {
+        let of = plans.entry(day(numbers.number(0))).or_default().entry(plan).or_default();
+        let side = match numbers.number(1) {
             0 => &mut of.told,
             1 => &mut of.events,
             _ => &mut of.counts,
@@ -246,7 +246,7 @@ pub(super) struct PlanSumDifference {
 
 impl PlanSums {
     /// Returns a column of the totals, the events, and the counts.
-    pub(super) fn of(&self, column: usize) -> [i128; 3] {
+    pub(super) fn column_sums(&self, column: usize) -> [i128; 3] {
         [&self.told, &self.events, &self.counts].map(|sums| sums.get(column).copied().unwrap_or(0))
     }
 }
@@ -260,7 +260,7 @@ pub(super) fn differing_plans(of: &DayPlanSums) -> Vec<PlanSumDifference> {
     let has_counts = of.values().any(|of| of.counts.iter().any(|count| *count != 0));
     for (plan, of) in of {
         for column in 0..PLAN_MEASURES.len() {
-            let [told, events, counts] = of.of(column);
+            let [told, events, counts] = of.column_sums(column);
             let is_summed = column == 0 && has_counts;
             if is_summed {
                 sum = [sum[0] + events + counts, sum[1] + told];
@@ -288,9 +288,9 @@ pub(super) fn day(stored: i64) -> Day {
 mod tests {
     use super::*;
 
-    fn of(told: i128, events: i128, counts: i128) -> PlanSums {
-        let of = |credits| vec![credits, 5, 6];
-        PlanSums { told: of(told), events: of(events), counts: vec![counts, 0, 0] }
+    fn plan_sums(told: i128, events: i128, counts: i128) -> PlanSums {
+        let sums = |credits| vec![credits, 5, 6];
+        PlanSums { told: sums(told), events: sums(events), counts: vec![counts, 0, 0] }
     }
 
     #[test]
@@ -302,11 +302,11 @@ mod tests {
             let expected: Vec<_> = expected.iter().map(|(of, kept, told)| (of.map(plan), *kept, *told)).collect();
             assert_eq!(found, expected);
         };
-        check([of(3, 3, 0), of(4, 4, 0)], &[]);
-        check([of(4, 3, 0), of(4, 4, 0)], &[(Some(1), 3, 4)]);
+        check([plan_sums(3, 3, 0), plan_sums(4, 4, 0)], &[]);
+        check([plan_sums(4, 3, 0), plan_sums(4, 4, 0)], &[(Some(1), 3, 4)]);
         // The user of the two counted requests has another plan now.
-        check([of(3, 3, 2), of(6, 4, 0)], &[]);
-        check([of(3, 3, 2), of(5, 4, 0)], &[(None, 9, 8)]);
-        check([of(2, 3, 2), of(7, 4, 0)], &[(Some(1), 3, 2)]);
+        check([plan_sums(3, 3, 2), plan_sums(6, 4, 0)], &[]);
+        check([plan_sums(3, 3, 2), plan_sums(5, 4, 0)], &[(None, 9, 8)]);
+        check([plan_sums(2, 3, 2), plan_sums(7, 4, 0)], &[(Some(1), 3, 2)]);
     }
 }

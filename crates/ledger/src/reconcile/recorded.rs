@@ -101,7 +101,7 @@ impl From<RecordedUsageRow> for RecordedUsage {
         let sum = |nth: usize| sums.get(nth).map_or(0, |sum| u64::try_from(*sum).unwrap_or_default());
         let cost = sums.get(7).copied().unwrap_or_default();
         Self {
-            day: day(row.numbers.at(0)),
+            day: day(row.numbers.number(0)),
             provider: row.provider.unwrap_or_default(),
             model: row.model.unwrap_or_default(),
             requests: sum(0),

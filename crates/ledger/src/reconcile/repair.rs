@@ -196,7 +196,7 @@ impl Ledger {
             "routes": routes, "labels": labels,
         });
         self.store
-            .note(&mut transaction, by, Act::of(AuditAction::TotalsRepair, Uuid::nil(), None).with(detail))
+            .note(&mut transaction, by, Act::new(AuditAction::TotalsRepair, Uuid::nil(), None).with(detail))
             .await?;
         transaction.commit().await?;
         Ok(Some(repaired))
@@ -312,7 +312,7 @@ impl MissingAmounts {
                 for (part, sides) in comparison::of_user(tx, totals, day, *user).await? {
                     let lacks: Vec<i128> = (0..totals.columns.len())
                         .map(|nth| {
-                            let (expected, stored) = sides.of(nth);
+                            let (expected, stored) = sides.column_sums(nth);
                             expected - stored
                         })
                         .collect();
@@ -348,7 +348,7 @@ fn spread(rows: &[NumberRowWithId], lacks: &[i128]) -> Vec<(Uuid, Vec<i64>)> {
     for (nth, row) in rows.iter().enumerate() {
         let mut to_row = Vec::with_capacity(left.len());
         for (column, left) in left.iter_mut().enumerate() {
-            let has = i128::from(row.numbers.at(column).max(0));
+            let has = i128::from(row.numbers.number(column).max(0));
             let amount = if *left < 0 {
                 (*left).max(-has)
             } else if nth == 0 {
@@ -387,7 +387,7 @@ fn lacks_of_plans(of: &DayPlanSums) -> BTreeMap<PlanId, Vec<i128>> {
         // earlier corrections.
         let mut plans: Vec<(PlanId, i128, i128)> = Vec::new();
         for (plan, of) in of {
-            let [told, events, counts] = of.of(0);
+            let [told, events, counts] = of.column_sums(0);
             plans.push((*plan, events + counts - told - already(plan, &lacks), told + already(plan, &lacks) - events));
         }
         let mut left: i128 = plans.iter().map(|(_, lack, _)| lack).sum();

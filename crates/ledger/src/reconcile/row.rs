@@ -40,7 +40,7 @@ read!(PgRow);
 
 impl NumberRow {
     /// Returns the number in a column; 0 if it is null or missing.
-    pub(super) fn at(&self, column: usize) -> i64 {
+    pub(super) fn number(&self, column: usize) -> i64 {
         self.0.get(column).copied().flatten().unwrap_or(0)
     }
 
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn sums_are_put_together_from_billions_and_the_rest() {
         let row = NumberRow(vec![Some(7), None, Some(2), Some(3), Some(-1), Some(-5), None, None]);
-        assert_eq!((row.at(0), row.at(1), row.at(9)), (7, 0, 0));
+        assert_eq!((row.number(0), row.number(1), row.number(9)), (7, 0, 0));
         assert_eq!(row.sums(2), [2_000_000_003, -1_000_000_005, 0]);
     }
 }

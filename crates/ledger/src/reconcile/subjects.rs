@@ -21,7 +21,7 @@ pub(super) type SubjectLacks = (SubjectId, Vec<i128>);
 /// Compares each subject's charges of each day.
 pub(super) async fn compare(tx: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
     let suspects = rows(tx, days, days.ids(), DIFFERENCES_MAX + 1).await?;
-    let suspected: BTreeSet<Day> = suspects.iter().map(|row| day(row.numbers.at(0))).collect();
+    let suspected: BTreeSet<Day> = suspects.iter().map(|row| day(row.numbers.number(0))).collect();
     found.more |= suspects.len() > DIFFERENCES_MAX;
     for day in suspected {
         let rows = of_day(tx, day, DIFFERENCES_MAX + 1).await?;
@@ -75,7 +75,7 @@ fn sides(row: &NumberRowWithId) -> impl Iterator<Item = (i128, i128)> {
 
 fn differences(row: &NumberRowWithId) -> Vec<Difference> {
     let place =
-        DifferencePlace::Subject { day: day(row.numbers.at(0)), subject: SubjectId(row.id.unwrap_or_default()) };
+        DifferencePlace::Subject { day: day(row.numbers.number(0)), subject: SubjectId(row.id.unwrap_or_default()) };
     let differing = SUBJECT_MEASURES.into_iter().zip(sides(row)).filter(|(_, (found, expected))| found != expected);
     let difference = |(measure, (found, expected))| Difference {
         place: place.clone(),

@@ -20,11 +20,11 @@ const DAYS: Days = Days { first: Day(TODAY.0 - 3), last: TODAY };
 pub(super) async fn lived(database: &Database, store: &Store) {
     people(store).await;
     let mut nodes = [
-        IngestNode::of(store, &database.folder.path().join("a")).await,
-        IngestNode::of(store, &database.folder.path().join("b")).await,
+        IngestNode::join(store, &database.folder.path().join("a")).await,
+        IngestNode::join(store, &database.folder.path().join("b")).await,
     ];
     for day in DAYS.first.0..TODAY.0 {
-        let mut made = UsageFixture::on(Day(day));
+        let mut made = UsageFixture::starting_on(Day(day));
         for (user, key) in [(1, 1), (1, 2), (2, 3), (3, 4)] {
             for node in &mut nodes {
                 let records = made.all(caller(user, key));
@@ -65,8 +65,8 @@ async fn whatever_ingest_writes_adds_up() {
 async fn an_event_of_a_clock_that_jumped_is_found_all_the_same() {
     for database in Database::both().await {
         let store = database.open().await;
-        let mut node = IngestNode::of(&store, database.folder.path()).await;
-        let mut made = UsageFixture::on(Day(TODAY.0 - 40));
+        let mut node = IngestNode::join(&store, database.folder.path()).await;
+        let mut made = UsageFixture::starting_on(Day(TODAY.0 - 40));
         let event = made.event(Some(caller(1, 1)), vec![attempt(1)]);
         node.write(&[Record::Event(UsageEvent { day: TODAY, ..event })]).await;
         assert_eq!(differences(&store).await, []);
@@ -77,8 +77,8 @@ async fn an_event_of_a_clock_that_jumped_is_found_all_the_same() {
 async fn amounts_that_fill_their_integers_agree() {
     for database in Database::both().await {
         let store = database.open().await;
-        let mut node = IngestNode::of(&store, database.folder.path()).await;
-        let mut made = UsageFixture::on(TODAY);
+        let mut node = IngestNode::join(&store, database.folder.path()).await;
+        let mut made = UsageFixture::starting_on(TODAY);
         let most = i64::MAX.unsigned_abs();
         let expensive = Attempt { cost: Some(NanoUsd(i64::MAX)), ..attempt(1) };
         for key in [1, 1, 2] {
@@ -147,8 +147,8 @@ async fn the_newest_day_is_that_of_a_node_whose_clock_was_ahead() {
         lived(&database, &store).await;
         // The fixture of each day has a request that was admitted on the next one.
         assert_eq!(ledger.newest_day().await.unwrap(), Some(TODAY));
-        let mut node = IngestNode::of(&store, &database.folder.path().join("ahead")).await;
-        let records = UsageFixture::on(Day(TODAY.0 + 5)).all(caller(1, 1));
+        let mut node = IngestNode::join(&store, &database.folder.path().join("ahead")).await;
+        let records = UsageFixture::starting_on(Day(TODAY.0 + 5)).all(caller(1, 1));
         node.write(&records).await;
         assert_eq!(ledger.newest_day().await.unwrap(), Some(Day(TODAY.0 + 6)));
     }
@@ -158,8 +158,8 @@ async fn the_newest_day_is_that_of_a_node_whose_clock_was_ahead() {
 async fn a_server_at_work_is_no_difference() {
     for database in Database::both().await {
         let store = database.open().await;
-        let mut node = IngestNode::of(&store, database.folder.path()).await;
-        let mut made = UsageFixture::on(TODAY);
+        let mut node = IngestNode::join(&store, database.folder.path()).await;
+        let mut made = UsageFixture::starting_on(TODAY);
         let ingesting = async {
             for _ in 0..40 {
                 let records = made.all(caller(1, 1));

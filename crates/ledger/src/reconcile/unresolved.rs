@@ -93,7 +93,7 @@ pub(super) async fn interrupted(tx: &mut Transaction, days: Days) -> Result<Inte
     let sums = row.sums(1);
     let sum = |nth: usize| sums.get(nth).map_or(Amount::ZERO, |sum| u64::try_from(*sum).map_or(Amount::MAX, Amount));
     let reserved = Charge { credits: sum(0).credits(), tokens: sum(1).tokens(), ..Charge::money(sum(2).money()) };
-    Ok(InterruptedRequests { requests: unsigned(row.at(0)), reserved })
+    Ok(InterruptedRequests { requests: unsigned(row.number(0)), reserved })
 }
 
 /// Returns the open requests of all nodes.

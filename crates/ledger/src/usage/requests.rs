@@ -339,7 +339,7 @@ impl Ledger {
         if let Some(label) = filter.label {
             only.push_str(&self.label_condition(label).await?);
         }
-        let mut range = Range::of(of, filter, after);
+        let mut range = Range::from_filter(of, filter, after);
         let is_scan = filter.chooses() || matches!(of, UsageOf::Plan(_));
         let of_model = of_model(of, model);
         only.push_str(&of_model);

@@ -319,7 +319,7 @@ impl Ledger {
         let rows: Vec<NumberedSums> = query.bind(i64::from(first.0)).bind(i64::from(last.0)).all().await?;
         let of = |user: &UserNo| UserUse {
             user: *user,
-            total: NumberedSums::of(&rows, user.0),
+            total: NumberedSums::find_totals(&rows, user.0),
             used_at: uses.iter().find(|(no, _)| *no == user.0).and_then(|(_, at)| at.map(timestamp)),
         };
         Ok(users.iter().map(of).collect())
@@ -364,14 +364,14 @@ impl Ledger {
         }
         let query = of.bind(self.store.query(AssertSqlSafe(keys_on(of, &numbers))).once());
         let on_last: Vec<NumberedSums> = query.bind(i64::from(today.0)).all().await?;
-        let keys = month.iter().map(|row| ScopeKey { today: NumberedSums::of(&on_last, row.no), ..row.key() });
+        let keys = month.iter().map(|row| ScopeKey { today: NumberedSums::find_totals(&on_last, row.no), ..row.key() });
         Ok(keys.collect())
     }
 }
 
 impl NumberedSums {
     /// Returns the usage of a number.
-    fn of(rows: &[Self], no: i64) -> UsageTotals {
+    fn find_totals(rows: &[Self], no: i64) -> UsageTotals {
         rows.iter().find(|row| row.no == no).map_or(UsageTotals::default(), |row| UsageTotals::from(&row.sums))
     }
 }

@@ -90,9 +90,9 @@ mod tests {
         for place in Place::both().await {
             let store = place.open().await;
             people(&store).await;
-            let mut node = IngestNode::of(&store, &place.folder.path().join("a")).await;
+            let mut node = IngestNode::join(&store, &place.folder.path().join("a")).await;
             for day in [Day(TODAY.0 - 9), Day(TODAY.0 - 1)] {
-                let mut made = UsageFixture::on(day);
+                let mut made = UsageFixture::starting_on(day);
                 let calls = [
                     vec![attempt(1)],
                     vec![unpriced("new", UnknownCost::NoPrice)],

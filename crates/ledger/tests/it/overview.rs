@@ -12,7 +12,7 @@ fn day(back: u32) -> Day {
 }
 
 /// A request that counts `back` days before today.
-fn on(world: &World, caller: Caller, back: u32) -> UsageEvent {
+fn event_days_ago(world: &World, caller: Caller, back: u32) -> UsageEvent {
     UsageEvent { day: day(back), started_at: day(back).start(), ..world.event(Some(caller)) }
 }
 
@@ -22,12 +22,12 @@ pub(crate) async fn days_without_use_are_zeros(world: &World) {
     let [(_, first), (_, second)] = [key(&store, user.id).await, key(&store, user.id).await];
     let of = |key| Caller { user: user.no, key, plan: PlanId::NIL };
     let other = caller(&store, "bob@example.com").await;
-    let tomorrow = UsageEvent { day: NOW.day().next(), ..on(world, of(first.no), 0) };
+    let tomorrow = UsageEvent { day: NOW.day().next(), ..event_days_ago(world, of(first.no), 0) };
     let events = [
-        on(world, of(first.no), 3),
-        on(world, of(second.no), 3),
-        on(world, of(first.no), 0),
-        on(world, other, 1),
+        event_days_ago(world, of(first.no), 3),
+        event_days_ago(world, of(second.no), 3),
+        event_days_ago(world, of(first.no), 0),
+        event_days_ago(world, other, 1),
         tomorrow,
     ];
     world.ingest(&store, &events.map(Record::Event)).await;
@@ -54,7 +54,7 @@ pub(crate) async fn a_sum_of_costs_that_nobody_can_owe_ends_at_the_most(world: &
         let dear = Attempt { cost: Some(NanoUsd(i64::MAX - 7)), ..attempt() };
         let event = UsageEvent {
             attempts: vec![dear],
-            ..on(world, Caller { user: user.no, key: key.no, plan: PlanId::NIL }, 0)
+            ..event_days_ago(world, Caller { user: user.no, key: key.no, plan: PlanId::NIL }, 0)
         };
         world.ingest(&store, &[Record::Event(event)]).await;
     }
@@ -89,15 +89,18 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
         attempts: Vec::new(),
         status,
         refusal: Some("rate_limited".into()),
-        ..on(world, one, 0)
+        ..event_days_ago(world, one, 0)
     };
     let events = [
-        on(world, one, 0),
-        fast(on(world, one, 0)),
-        UsageEvent { status: 500, ..fast(on(world, two, 0)) },
-        UsageEvent { charge: Charge { credits: Credits(7), ..Charge::money(NanoUsd(500)) }, ..fast(on(world, two, 4)) },
-        on(world, two, 10),
-        on(world, other, 0),
+        event_days_ago(world, one, 0),
+        fast(event_days_ago(world, one, 0)),
+        UsageEvent { status: 500, ..fast(event_days_ago(world, two, 0)) },
+        UsageEvent {
+            charge: Charge { credits: Credits(7), ..Charge::money(NanoUsd(500)) },
+            ..fast(event_days_ago(world, two, 4))
+        },
+        event_days_ago(world, two, 10),
+        event_days_ago(world, other, 0),
         refused(Some("fast"), 429),
         refused(None, 404),
     ];
@@ -155,11 +158,11 @@ pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
     let events = keys.iter().take(103).zip((1..=103).rev()).map(|(key, credits)| {
         let caller = Caller { user: user.no, key: key.no, plan: PlanId::NIL };
         let model = Some(format!("m-{}", key.no.0).into());
-        UsageEvent { model, status: 400, charge: Charge::credits(Credits(credits)), ..on(world, caller, 0) }
+        UsageEvent { model, status: 400, charge: Charge::credits(Credits(credits)), ..event_days_ago(world, caller, 0) }
     });
     store.revoke_key(&Actor::COMMAND, keys[0].id).await.unwrap();
     // Usage of a key that is missing in a restored copy.
-    let unknown = on(world, Caller { user: user.no, key: KeyNo(1 << 40), plan: PlanId::NIL }, 0);
+    let unknown = event_days_ago(world, Caller { user: user.no, key: KeyNo(1 << 40), plan: PlanId::NIL }, 0);
     world.ingest(&store, &events.chain([unknown]).map(Record::Event).collect::<Vec<_>>()).await;
     let told = overview(&store, &user).await;
     assert_eq!((told.keys.len(), told.models.len(), told.newest.len()), (100, 20, 50));
@@ -179,7 +182,7 @@ pub(crate) async fn each_key_of_the_month_has_its_figures_of_today(world: &World
     let mut keys = Vec::new();
     for _ in 0..101 {
         let key = key(&store, user.id).await.1;
-        events.push(on(world, Caller { user: user.no, key: key.no, plan: PlanId::NIL }, 0));
+        events.push(event_days_ago(world, Caller { user: user.no, key: key.no, plan: PlanId::NIL }, 0));
         keys.push(key);
     }
     // The most expensive key of the month costs the least today.

@@ -13,13 +13,13 @@ use store::{Actor, NewKey, Store};
 use crate::usage_world::{attempt, caller};
 use crate::world::{NOW, World, key, user};
 
-fn at(seconds: u64) -> Timestamp {
+fn time_at(seconds: u64) -> Timestamp {
     Timestamp(NOW.0 + seconds * 1_000_000)
 }
 
 /// A request of `caller` that begins `seconds` after now.
 fn begun(world: &World, caller: Caller, seconds: u64) -> UsageEvent {
-    UsageEvent { started_at: at(seconds), ..world.event(Some(caller)) }
+    UsageEvent { started_at: time_at(seconds), ..world.event(Some(caller)) }
 }
 
 /// A request that Tollgate refused before it was sent.
@@ -99,8 +99,8 @@ pub(crate) async fn requests_are_chosen_by_key_model_status_and_time(world: &Wor
     check(of(RequestResult::Succeeded), &[id[1], id[0]]).await;
     check(of(RequestResult::Refused), &[id[3]]).await;
     check(of(RequestResult::Failed), &[id[2]]).await;
-    check(RequestFilter { since: Some(at(2)), until: Some(at(4)), ..any() }, &[id[2], id[1]]).await;
-    check(RequestFilter { since: Some(at(4)), until: Some(at(2)), ..any() }, &[]).await;
+    check(RequestFilter { since: Some(time_at(2)), until: Some(time_at(4)), ..any() }, &[id[2], id[1]]).await;
+    check(RequestFilter { since: Some(time_at(4)), until: Some(time_at(2)), ..any() }, &[]).await;
     check(RequestFilter { since: Some(Timestamp(u64::MAX)), ..any() }, &[]).await;
     let nowhere = RequestPlace { at: Timestamp(0), id: uuid::Uuid::nil() };
     assert!(
@@ -140,7 +140,7 @@ pub(crate) async fn names_with_letters_outside_ascii_are_found(world: &World) {
     let store = world.store().await;
     let user = user(&store, "ada@example.com").await;
     let secret = ApiKey::generate("tollgate").unwrap();
-    let key = store.create_key(&Actor::COMMAND, NewKey::of(user.id, "Ölpumpe", &secret)).await.unwrap();
+    let key = store.create_key(&Actor::COMMAND, NewKey::unbounded(user.id, "Ölpumpe", &secret)).await.unwrap();
     let caller = Caller { user: user.no, key: key.no, plan: PlanId::NIL };
     world.ingest(&store, &[Record::Event(refused(world, caller, 1)), world.counts(Some(caller), 2)]).await;
     for (text, count) in [("Ölpumpe", 3), ("ÖLPUMPE", 3), ("Ölpumpen", 0), ("QUOTA_exceeded", 1), ("QUOTAxexceeded", 0)]
@@ -165,9 +165,9 @@ pub(crate) async fn a_page_looks_at_so_many_rows_and_no_more(world: &World) {
     world.ingest(&store, &events.map(Record::Event).collect::<Vec<_>>()).await;
     let filter = RequestFilter { status: Some((204, 204)), ..RequestFilter::default() };
     let page = Ledger::new(store.clone()).requests_page(caller.user, &filter, None, 50).await.unwrap();
-    assert_eq!((page.lines.len(), page.next.map(|next| next.at)), (1, Some(at(100))));
+    assert_eq!((page.lines.len(), page.next.map(|next| next.at)), (1, Some(time_at(100))));
     let rest = Ledger::new(store.clone()).requests_page(caller.user, &filter, page.next, 50).await.unwrap();
-    assert_eq!((rest.lines.len(), rest.next, rest.lines[0].started_at), (1, None, at(1)));
+    assert_eq!((rest.lines.len(), rest.next, rest.lines[0].started_at), (1, None, time_at(1)));
     // An index finds requests that were refused or have failed, so that no other event is scanned.
     let failed = RequestFilter { result: Some(RequestResult::Failed), ..RequestFilter::default() };
     let not_found = RequestFilter { status: Some((404, 404)), ..RequestFilter::default() };
@@ -175,13 +175,13 @@ pub(crate) async fn a_page_looks_at_so_many_rows_and_no_more(world: &World) {
         [UsageOf::User(caller.user), UsageOf::All].into_iter().flat_map(|of| [(of, &failed), (of, &not_found)])
     {
         let page = Ledger::new(store.clone()).requests_page(of, filter, None, 50).await.unwrap();
-        assert_eq!((page.lines.len(), page.next, page.lines[0].started_at), (1, None, at(3)));
+        assert_eq!((page.lines.len(), page.next, page.lines[0].started_at), (1, None, time_at(3)));
     }
     // A full page continues where it ended.
     let page = Ledger::new(store.clone())
         .requests_page(caller.user, &RequestFilter { status: Some((200, 200)), ..filter }, None, 5)
         .await;
-    assert_eq!(page.unwrap().next.map(|next| next.at), Some(at(many + 94)));
+    assert_eq!(page.unwrap().next.map(|next| next.at), Some(time_at(many + 94)));
 }
 
 pub(crate) async fn a_request_is_told_in_full(world: &World) {
@@ -221,7 +221,10 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
         (line.key.unwrap(), line.route.unwrap(), line.format.unwrap(), line.model.unwrap(), line.provider.unwrap());
     assert_eq!((told.0.id, told.0.label.as_str(), told.0.last4), (key.id, "laptop", key.last4));
     assert_eq!((told.1.as_str(), told.2.as_str(), told.3.as_str(), told.4.as_str()), ("ai", "chat", "mock", "mock"));
-    assert_eq!((line.started_at, line.status, line.outcome.as_str(), line.refusal), (at(2), 200, "completed", None));
+    assert_eq!(
+        (line.started_at, line.status, line.outcome.as_str(), line.refusal),
+        (time_at(2), 200, "completed", None)
+    );
     assert_eq!((line.request_bytes, line.response_bytes, line.duration_us), (1_024, 2_048, 1_000));
     let [only] = attempts.as_slice() else { panic!("{attempts:?}") };
     assert_eq!((only.usage, only.cost, only.status), (usage, Some(NanoUsd(1_000)), Some(200)));

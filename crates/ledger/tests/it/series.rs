@@ -15,7 +15,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Returns the time this many microseconds after the start of today.
-fn at(micros: u64) -> Timestamp {
+fn time_at(micros: u64) -> Timestamp {
     Timestamp(NOW.day().start().0 + micros)
 }
 
@@ -30,7 +30,16 @@ fn refused(world: &World, caller: Caller, at: Timestamp) -> UsageEvent {
 }
 
 fn filter(by: Option<SeriesGroup>, step: SeriesStep) -> SeriesFilter {
-    SeriesFilter { by, step, since: at(0), until: at(DAY), key: None, model: None, label: None, with_label: None }
+    SeriesFilter {
+        by,
+        step,
+        since: time_at(0),
+        until: time_at(DAY),
+        key: None,
+        model: None,
+        label: None,
+        with_label: None,
+    }
 }
 
 async fn series(store: &Store, caller: Caller, filter: &SeriesFilter) -> UsageSeries {
@@ -71,25 +80,31 @@ pub(crate) async fn steps_of_a_day_are_the_daily_totals(world: &World) {
     let [(_, first), (_, second)] = [key(&store, user.id).await, key(&store, user.id).await];
     let [one, two] = [first.no, second.no].map(|key| Caller { user: user.no, key, plan: PlanId::NIL });
     let other = caller(&store, "bob@example.com").await;
-    let yesterday = Timestamp(at(0).0 - 1);
+    let yesterday = Timestamp(time_at(0).0 - 1);
     let slow = UsageEvent { model: Some("slow".into()), duration_us: 9_000, ..begun(world, two, yesterday) };
     let held = UsageEvent { charge: Charge::money(NanoUsd(500)), ..begun(world, one, yesterday) };
     let events = [
         held,
-        begun(world, one, at(0)),
-        begun(world, one, at(1)),
-        refused(world, one, at(2)),
+        begun(world, one, time_at(0)),
+        begun(world, one, time_at(1)),
+        refused(world, one, time_at(2)),
         slow,
-        begun(world, two, Timestamp(at(0).0 - 3 * DAY)),
-        begun(world, other, at(0)),
+        begun(world, two, Timestamp(time_at(0).0 - 3 * DAY)),
+        begun(world, other, time_at(0)),
     ];
     world.ingest(&store, &events.map(Record::Event)).await;
     world.ingest(&store, &[world.counts(Some(two), 2)]).await;
 
-    let week =
-        |by| SeriesFilter { since: Timestamp(at(0).0 - 2 * DAY + 5), until: at(1), ..filter(by, SeriesStep::Day) };
+    let week = |by| SeriesFilter {
+        since: Timestamp(time_at(0).0 - 2 * DAY + 5),
+        until: time_at(1),
+        ..filter(by, SeriesStep::Day)
+    };
     let of_all = series(&store, one, &week(None)).await;
-    assert_eq!((of_all.since, of_all.until, of_all.truncated), (Timestamp(at(0).0 - 2 * DAY), at(DAY), false));
+    assert_eq!(
+        (of_all.since, of_all.until, of_all.truncated),
+        (Timestamp(time_at(0).0 - 2 * DAY), time_at(DAY), false)
+    );
     assert_eq!(points(&of_all.series[0]), [(1, 2, Some(0), Some(0)), (2, 2 + 4, Some(1), Some(2))]);
     assert_eq!(of_all.series[0].points[0].1.quantiles_us, None);
     let charged = |series: &UsageSeries| {
@@ -123,19 +138,20 @@ pub(crate) async fn finer_steps_are_sums_of_requests_and_counts(world: &World) {
     let [(_, first), (_, second)] = [key(&store, user.id).await, key(&store, user.id).await];
     let [one, two] = [first.no, second.no].map(|key| Caller { user: user.no, key, plan: PlanId::NIL });
     let unpriced = Attempt { cost: None, ..attempt() };
-    let interrupted = UsageEvent { outcome: Outcome::Interrupted, attempts: Vec::new(), ..begun(world, one, at(HOUR)) };
-    let plain = UsageEvent { format: None, model: None, route: "files".into(), ..begun(world, two, at(2 * HOUR)) };
+    let interrupted =
+        UsageEvent { outcome: Outcome::Interrupted, attempts: Vec::new(), ..begun(world, one, time_at(HOUR)) };
+    let plain = UsageEvent { format: None, model: None, route: "files".into(), ..begun(world, two, time_at(2 * HOUR)) };
     let events = [
-        begun(world, one, at(0)),
-        begun(world, one, at(HOUR - 1)),
-        UsageEvent { attempts: vec![unpriced, attempt()], ..begun(world, two, at(HOUR)) },
-        refused(world, two, at(HOUR + 1)),
+        begun(world, one, time_at(0)),
+        begun(world, one, time_at(HOUR - 1)),
+        UsageEvent { attempts: vec![unpriced, attempt()], ..begun(world, two, time_at(HOUR)) },
+        refused(world, two, time_at(HOUR + 1)),
         interrupted,
         plain,
-        begun(world, one, at(DAY)),
+        begun(world, one, time_at(DAY)),
     ];
     world.ingest(&store, &events.map(Record::Event)).await;
-    let minute = |of: u64| u32::try_from(at(of).0 / MINUTE).unwrap();
+    let minute = |of: u64| u32::try_from(time_at(of).0 / MINUTE).unwrap();
     let counts = |status_class, at, requests| Counts {
         subject: Some(two).into(),
         route: "users".into(),
@@ -168,7 +184,7 @@ pub(crate) async fn finer_steps_are_sums_of_requests_and_counts(world: &World) {
     let by_key = series(&store, one, &hours(Some(SeriesGroup::Key))).await;
     assert_eq!(names(&by_key), [second.id.to_string(), first.id.to_string()]);
 
-    let minutes = SeriesFilter { until: at(2 * HOUR), key: Some(second.no), ..filter(None, SeriesStep::Minute) };
+    let minutes = SeriesFilter { until: time_at(2 * HOUR), key: Some(second.no), ..filter(None, SeriesStep::Minute) };
     let minutes = series(&store, one, &minutes).await;
     assert_eq!(points(&minutes.series[0]), [(60, 6, Some(1), Some(0)), (119, 2, Some(0), Some(2))]);
     let of_model = SeriesFilter { model: Some("mock".into()), ..hours(Some(SeriesGroup::Key)) };
@@ -188,9 +204,9 @@ pub(crate) async fn percentiles_are_exact(world: &World) {
     let events = (0..200_u64).map(|nth| {
         let duration_us = (nth * 37 % 200 + 1) * 1_000;
         let model = Some(if nth % 2 == 0 { "even" } else { "odd" }.into());
-        UsageEvent { duration_us, model, ..begun(world, ada, at(nth)) }
+        UsageEvent { duration_us, model, ..begun(world, ada, time_at(nth)) }
     });
-    let slow = UsageEvent { duration_us: 1 << 40, ..refused(world, ada, at(0)) };
+    let slow = UsageEvent { duration_us: 1 << 40, ..refused(world, ada, time_at(0)) };
     world.ingest(&store, &events.chain([slow]).map(Record::Event).collect::<Vec<_>>()).await;
     let of_all = series(&store, ada, &filter(None, SeriesStep::Minute)).await;
     let figures = of_all.series[0].points[0].1;
@@ -209,7 +225,7 @@ pub(crate) async fn groups_past_the_tenth_are_one_series(world: &World) {
         (model..13).map(move |nth| UsageEvent {
             model: Some(format!("m-{model}").into()),
             duration_us: 1_000 * model,
-            ..begun(world, ada, at(nth))
+            ..begun(world, ada, time_at(nth))
         })
     });
     world.ingest(&store, &events.map(Record::Event).collect::<Vec<_>>()).await;
@@ -230,18 +246,18 @@ pub(crate) async fn a_range_with_too_many_requests_begins_later(world: &World) {
     let ada = caller(&store, "ada@example.com").await;
     let max = u64::from(SERIES_ROWS_MAX);
     // One request in the first hour, and as many as an answer reads in the third and fourth.
-    let first = begun(world, ada, at(HOUR - 1));
-    let events = (0..max).map(|nth| begun(world, ada, at(2 * HOUR + nth * 2 * HOUR / max)));
+    let first = begun(world, ada, time_at(HOUR - 1));
+    let events = (0..max).map(|nth| begun(world, ada, time_at(2 * HOUR + nth * 2 * HOUR / max)));
     world.ingest(&store, &events.map(Record::Event).collect::<Vec<_>>()).await;
-    let minutes = |by| SeriesFilter { until: at(6 * HOUR), ..filter(by, SeriesStep::Minute) };
+    let minutes = |by| SeriesFilter { until: time_at(6 * HOUR), ..filter(by, SeriesStep::Minute) };
     let whole = series(&store, ada, &minutes(None)).await;
-    assert_eq!((whole.since, whole.truncated), (at(0), false));
+    assert_eq!((whole.since, whole.truncated), (time_at(0), false));
     world.ingest(&store, &[Record::Event(first)]).await;
     let cut = series(&store, ada, &minutes(None)).await;
-    assert_eq!((cut.since, cut.until, cut.truncated), (at(HOUR), at(6 * HOUR), true));
+    assert_eq!((cut.since, cut.until, cut.truncated), (time_at(HOUR), time_at(6 * HOUR), true));
     assert_eq!(sum_of_requests(&cut), max);
     // If not even the last step can be read, the series is empty and says so.
-    let late = Timestamp(at(0).0 + 5 * HOUR);
+    let late = Timestamp(time_at(0).0 + 5 * HOUR);
     let events = (0..=max).map(|_| begun(world, ada, late));
     world.ingest(&store, &events.map(Record::Event).collect::<Vec<_>>()).await;
     let last = SeriesFilter { since: late, until: Timestamp(late.0 + 1), ..minutes(Some(SeriesGroup::Route)) };
@@ -252,10 +268,10 @@ pub(crate) async fn a_range_with_too_many_requests_begins_later(world: &World) {
     let half = max / 2;
     let of_hours =
         |of: [u64; 4]| [(0, of[0]), (2, of[1]), (3, of[2]), (5, of[3])].map(|(nth, of)| (nth, of, Some(0), Some(0)));
-    assert_eq!((hours.since, hours.truncated), (at(0), false));
+    assert_eq!((hours.since, hours.truncated), (time_at(0), false));
     assert_eq!(points(&hours.series[0]), of_hours([1, half, half, max + 1]));
     assert_eq!(hours.series[0].points[3].1.quantiles_us, None);
-    let earlier = SeriesFilter { until: at(4 * HOUR), ..filter(None, SeriesStep::Hour) };
+    let earlier = SeriesFilter { until: time_at(4 * HOUR), ..filter(None, SeriesStep::Hour) };
     let earlier = series(&store, ada, &earlier).await;
     let quantiles: Vec<_> = earlier.series[0].points.iter().map(|(_, of)| of.quantiles_us).collect();
     assert_eq!(quantiles, [None, Some([1_000; 3]), Some([1_000; 3])], "of the newest events");
@@ -274,7 +290,7 @@ pub(crate) async fn a_range_with_too_many_totals_begins_later(world: &World) {
             subject: Some(bob).into(),
             route: format!("r-{}", nth % routes).into(),
             status_class: 2,
-            minute: u32::try_from((at(0).0 + nth / routes * step) / MINUTE).unwrap(),
+            minute: u32::try_from((time_at(0).0 + nth / routes * step) / MINUTE).unwrap(),
             day: NOW.day(),
             requests: 1,
             credits: Credits(1),
@@ -288,17 +304,17 @@ pub(crate) async fn a_range_with_too_many_totals_begins_later(world: &World) {
     };
     ingest(counts(20, MINUTE)).await;
     let cut = series(&store, bob, &filter(Some(SeriesGroup::Route), SeriesStep::Minute)).await;
-    assert_eq!((cut.since, cut.truncated, cut.series.len()), (at(MINUTE), true, 11));
+    assert_eq!((cut.since, cut.truncated, cut.series.len()), (time_at(MINUTE), true, 11));
     assert_eq!(sum_of_requests(&cut), max + 1 - 20);
     let hours = series(&store, bob, &filter(Some(SeriesGroup::Route), SeriesStep::Hour)).await;
     assert_eq!((sum_of_requests(&hours), hours.truncated), (max + 1, false));
     // Each of the first twenty hours has 400 totals, and the next hour one.
     ingest(counts(400, HOUR)).await;
     let cut = series(&store, bob, &filter(None, SeriesStep::Hour)).await;
-    assert_eq!((cut.since, cut.truncated), (at(HOUR), true));
+    assert_eq!((cut.since, cut.truncated), (time_at(HOUR), true));
     let key = SeriesFilter { key: Some(bob.key), ..filter(Some(SeriesGroup::Route), SeriesStep::Day) };
     let days = series(&store, bob, &key).await;
-    assert_eq!((days.since, days.truncated, days.series.len()), (at(DAY), true, 0));
+    assert_eq!((days.since, days.truncated, days.series.len()), (time_at(DAY), true, 0));
     let days = series(&store, bob, &filter(Some(SeriesGroup::Route), SeriesStep::Day)).await;
     assert_eq!((sum_of_requests(&days), days.truncated), (2 * (max + 1), false));
 }

@@ -24,7 +24,7 @@ use crate::world::{NOW, World};
 async fn apart() -> (World, LossyNetwork, Store, Caller) {
     let direct = postgres::database("").await;
     let (network, through) = LossyNetwork::to(&direct).await;
-    let world = World::at(through);
+    let world = World::from_url(through);
     let store = world.store().await;
     let caller = caller(&store, "ada@example.com").await;
     (world, network, store, caller)
@@ -105,7 +105,7 @@ async fn a_server_that_goes_away_is_unavailable_and_usable_when_it_is_back() {
             assert!(matches!(error, DatabaseError::Unavailable(_)), "{error:?}");
             assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
         }
-        let start = World::at(Secret::new(world.url().to_owned()));
+        let start = World::from_url(Secret::new(world.url().to_owned()));
         assert!(matches!(start.try_store().await, Err(OpenError::Database(DatabaseError::Unavailable(_)))));
         network.set_up(true);
         let back = async {
@@ -150,7 +150,7 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_too() {
 
 /// Starts a separate node on the database of `world`.
 async fn another(world: &World) -> (World, Node) {
-    let other = World::at(Secret::new(world.url().to_owned()));
+    let other = World::from_url(Secret::new(world.url().to_owned()));
     let node = other.node(&other.store().await).await;
     (other, node)
 }
@@ -162,7 +162,7 @@ async fn nodes_that_count_the_same_callers_and_meet_the_same_names_do_not_fail()
     let one = World::postgres().await;
     let store = one.store().await;
     let owner = caller(&store, "ada@example.com").await;
-    let other = World::at(Secret::new(one.url().to_owned()));
+    let other = World::from_url(Secret::new(one.url().to_owned()));
     let feed = async |world: &World, step: i64| {
         let node = world.node(&world.store().await).await;
         let mut spool = world.spool(&node).await;
@@ -278,12 +278,12 @@ impl Pooler {
 async fn a_pooler_is_refused_in_transaction_mode_and_works_in_session_mode() {
     let url = postgres::database("").await;
     let mut pooler = Pooler::before(&url, "transaction").await;
-    let error = World::at(pooler.url.clone()).try_store().await.unwrap_err();
+    let error = World::from_url(pooler.url.clone()).try_store().await.unwrap_err();
     assert!(matches!(error, OpenError::Database(DatabaseError::Pooled)), "{error:?}");
     assert!(error.to_string().contains("pool_mode = session"), "{error}");
     pooler.process.kill().await.unwrap();
     let mut pooler = Pooler::before(&url, "session").await;
-    let world = World::at(pooler.url.clone());
+    let world = World::from_url(pooler.url.clone());
     let store = world.store().await;
     let caller = caller(&store, "ada@example.com").await;
     world.ingest(&store, &[Record::Event(world.event(Some(caller)))]).await;

@@ -109,7 +109,7 @@ impl Kind {
         matches!(self, Self::Close | Self::CloseBatch)
     }
 
-    const fn of(code: u8) -> Option<Self> {
+    const fn from_code(code: u8) -> Option<Self> {
         match code {
             1 => Some(Self::Open),
             2 => Some(Self::Close),
@@ -327,7 +327,7 @@ impl Frame<'_> {
             let known = RecordVersion::CURRENT;
             return Err(DecodeError::Newer(UnknownFormat::Record { found, known }));
         }
-        match Kind::of(self.kind) {
+        match Kind::from_code(self.kind) {
             Some(kind) if kind != Kind::Lease => Ok(kind),
             Some(_) | None => Err(self.unknown_kind()),
         }

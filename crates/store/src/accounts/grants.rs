@@ -49,7 +49,7 @@ impl Store {
         let mut found: HashMap<UserId, Vec<RoleGrant>> = HashMap::new();
         for users in users.chunks(ASKED_MAX) {
             let asked = padded(users);
-            let mut query = self.look_up(TEXTS.of(self.kind(), asked.len()));
+            let mut query = self.look_up(TEXTS.text_for(self.kind(), asked.len()));
             for user in asked {
                 query = query.bind(user.0);
             }

@@ -309,7 +309,7 @@ impl Store {
             .bind(micros(new.expires_at))
             .bind(now);
         add.run().await?;
-        let act = Act::of(AuditAction::LinkCreate, id, user).with(json!({"kind": new.purpose.kind()}));
+        let act = Act::new(AuditAction::LinkCreate, id, user).with(json!({"kind": new.purpose.kind()}));
         self.note(transaction, by, act.counting("links_taken_back", taken_back)).await?;
         let purpose = new.purpose;
         let expires_at = new.expires_at;
@@ -335,7 +335,7 @@ impl Store {
         if transaction.query(TAKE_BACK).bind(id.0).bind(self.now()).run().await? == 0 {
             return Ok(false);
         }
-        self.note(&mut transaction, by, Act::of(AuditAction::LinkRevoke, id.0, None)).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::LinkRevoke, id.0, None)).await?;
         transaction.commit().await?;
         Ok(true)
     }

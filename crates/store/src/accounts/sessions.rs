@@ -200,7 +200,7 @@ impl Store {
         let keep = i64::try_from(OPEN_MAX).unwrap_or(i64::MAX);
         let end_oldest = transaction.query(END_OLDEST).bind(new.user.0).bind(key.map(|key| key.0)).bind(now).bind(keep);
         let ended = end_oldest.run().await?;
-        let act = Act::of(AuditAction::SessionCreate, id, Some(new.user)).with(json!({"with": with}));
+        let act = Act::new(AuditAction::SessionCreate, id, Some(new.user)).with(json!({"with": with}));
         self.note(transaction, by, act.counting("sessions_ended", ended)).await?;
         Ok(Session {
             id: SessionId(id),
@@ -244,7 +244,7 @@ impl Store {
             let (is_theirs,): (bool,) = transaction.query(IS_OF_USER).bind(id.0).bind(user.0).one().await?;
             return Ok(is_theirs);
         }
-        self.note(&mut transaction, by, Act::of(AuditAction::SessionEnd, id.0, Some(user))).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::SessionEnd, id.0, Some(user))).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -265,7 +265,7 @@ impl Store {
         users::hold(&mut transaction, user).await?;
         let ended = session_end::end_all(&mut transaction, user, except, self.now()).await?;
         if ended > 0 {
-            let act = Act::of(AuditAction::SessionEnd, user.0, Some(user)).with(json!({"sessions_ended": ended}));
+            let act = Act::new(AuditAction::SessionEnd, user.0, Some(user)).with(json!({"sessions_ended": ended}));
             self.note(&mut transaction, by, act).await?;
             transaction.commit().await?;
         }

@@ -290,7 +290,7 @@ impl Store {
             None if new.email.is_none() => json!({"plan": new.plan, "role": new.role, "kind": "service"}),
             None => json!({"plan": new.plan, "role": new.role}),
         };
-        self.note(transaction, by, Act::of(AuditAction::UserCreate, id, Some(UserId(id))).with(detail)).await?;
+        self.note(transaction, by, Act::new(AuditAction::UserCreate, id, Some(UserId(id))).with(detail)).await?;
         Ok(row.try_into()?)
     }
 

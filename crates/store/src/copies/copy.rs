@@ -183,7 +183,7 @@ pub(crate) async fn copy_with(
             columns(&mut source, table).await?.into_iter().map(CopiedColumn::from).collect();
         let of = count(&mut source, table).await?;
         let mut counting = TallyBuilder::new(&columns);
-        let mut pages = Pages::of(table, &columns);
+        let mut pages = Pages::from_columns(table, &columns);
         while let Some(rows) = pages.next(&mut source).await? {
             insert(&mut target, table, &columns, &rows).await?;
             counting.add(&columns, &rows);
@@ -213,7 +213,7 @@ pub(crate) async fn copy_with(
 async fn copy_revision(source: &mut Transaction, target: &mut Transaction) -> Result<(), DatabaseError> {
     let columns: Vec<CopiedColumn> = columns(source, REVISION).await?.into_iter().map(CopiedColumn::from).collect();
     target.query(NO_REVISION).run().await?;
-    let mut pages = Pages::of(REVISION, &columns);
+    let mut pages = Pages::from_columns(REVISION, &columns);
     while let Some(rows) = pages.next(source).await? {
         insert(target, REVISION, &columns, &rows).await?;
     }
@@ -232,7 +232,7 @@ async fn count(tx: &mut Transaction, table: &str) -> Result<u64, DatabaseError> 
 
 async fn tally(tx: &mut Transaction, table: &'static str, columns: &[CopiedColumn]) -> Result<Tally, DatabaseError> {
     let mut counting = TallyBuilder::new(columns);
-    let mut pages = Pages::of(table, columns);
+    let mut pages = Pages::from_columns(table, columns);
     while let Some(rows) = pages.next(tx).await? {
         counting.add(columns, &rows);
     }
@@ -285,7 +285,7 @@ struct Pages {
 }
 
 impl Pages {
-    fn of(table: &'static str, columns: &[CopiedColumn]) -> Self {
+    fn from_columns(table: &'static str, columns: &[CopiedColumn]) -> Self {
         let id_at = columns.iter().position(|column| column.name == "id").unwrap_or(0);
         let names = names(columns);
         Self {
@@ -343,7 +343,7 @@ pub(crate) async fn texts(tx: &mut Transaction) -> Vec<String> {
         let columns: Vec<CopiedColumn> =
             columns(tx, table).await.unwrap_or_default().into_iter().map(CopiedColumn::from).collect();
         let insert = insert_text(tx.kind(), table, &columns, 2);
-        texts.extend([count_text(table), insert, Pages::of(table, &columns).text]);
+        texts.extend([count_text(table), insert, Pages::from_columns(table, &columns).text]);
     }
     texts
 }

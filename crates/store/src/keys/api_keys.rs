@@ -129,9 +129,9 @@ pub struct NewKey {
 impl NewKey {
     /// Creates the description of a key without bounds that never expires.
     #[must_use]
-    pub fn of(user: UserId, label: impl Into<String>, secret: &ApiKey) -> Self {
+    pub fn unbounded(user: UserId, label: impl Into<String>, secret: &ApiKey) -> Self {
         let label = label.into();
-        let secret = KeySecret::of(secret);
+        let secret = KeySecret::from_key(secret);
         Self { user, label, secret, expires_at: None, bounds: KeyBounds::default(), is_admin: false }
     }
 }
@@ -150,7 +150,7 @@ pub struct KeySecret {
 impl KeySecret {
     /// Extracts the stored parts of `key`.
     #[must_use]
-    pub fn of(key: &ApiKey) -> Self {
+    pub fn from_key(key: &ApiKey) -> Self {
         Self { hash: key.hash(), prefix: key.prefix().to_owned(), last4: key.last4().to_owned() }
     }
 }
@@ -213,7 +213,7 @@ pub struct KeyRef {
 impl KeyRef {
     /// Refers to a key of this owner.
     #[must_use]
-    pub const fn of(owner: UserId, id: KeyId) -> Self {
+    pub const fn owned_by(owner: UserId, id: KeyId) -> Self {
         Self { id, owner: Some(owner) }
     }
 }
@@ -309,7 +309,7 @@ impl Store {
             .bind(is_admin)
             .bind(self.now());
         let row: KeyRow = add.one().await.map_err(KeyError::of_insert)?;
-        let act = Act::of(AuditAction::KeyCreate, id, Some(user)).with(detail_of_new(expires_at, &bounds, is_admin));
+        let act = Act::new(AuditAction::KeyCreate, id, Some(user)).with(detail_of_new(expires_at, &bounds, is_admin));
         self.note(transaction, by, act).await?;
         Ok(row.try_into()?)
     }

@@ -139,7 +139,7 @@ impl ScopeKind {
 
 impl ApplicableBudget {
     /// Returns the budget's id and amount for the key and user to which it applies.
-    pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, Amount) {
+    pub(crate) const fn id_and_amount(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, Amount) {
         self.budget.id_and_amount(match self.scope {
             ScopeKind::Key => BudgetScope::Key(key),
             ScopeKind::User => BudgetScope::User(user),
@@ -286,7 +286,7 @@ impl Store {
         let [before, amount] = [stored, amount].map(|amount| amount.map(|amount| measure.written(amount)));
         let detail = json!({"subject": kind.as_str(), "measure": measure.as_str(), "per": per.as_str(), "amount": amount,
             "before": {"amount": before}});
-        self.note(&mut transaction, by, Act::of(AuditAction::BudgetChange, id, owner).with(detail)).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::BudgetChange, id, owner).with(detail)).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -337,7 +337,7 @@ impl Store {
         keys: &[KeyId],
     ) -> Result<HashMap<KeyId, Vec<ApplicableBudget>>, DatabaseError> {
         let asked = padded(keys);
-        let mut query = self.look_up(TEXTS.of(self.kind(), asked.len())).bind(EVERYBODY);
+        let mut query = self.look_up(TEXTS.text_for(self.kind(), asked.len())).bind(EVERYBODY);
         for key in asked {
             query = query.bind(key.0);
         }

@@ -113,7 +113,7 @@ impl Store {
         I: for<'t> SqlValue<'t> + Copy,
     {
         let numbers = padded(numbers);
-        let query = self.query(texts.of(self.kind(), numbers.len()));
+        let query = self.query(texts.text_for(self.kind(), numbers.len()));
         numbers.into_iter().fold(query, |query, no| query.bind(no))
     }
 }

@@ -252,17 +252,17 @@ mod tests {
         records.iter().map(|(place, record)| (place, record))
     }
 
-    fn at(offset: u32) -> Position {
+    fn position_at(offset: u32) -> Position {
         Position { partition: 0, segment: 0, offset }
     }
 
     #[tokio::test]
     async fn what_waits_leaves_with_what_is_stored_and_what_came_later_does_not_count() {
         let gathered = GatheredCharges::default();
-        let records = [(at(10), counted(1, 3)), (at(20), counted(2, 4))];
+        let records = [(position_at(10), counted(1, 3)), (position_at(20), counted(2, 4))];
         records.iter().for_each(|(_, record)| gathered.note(record));
         let backlog = Backlog::default();
-        backlog.begin(gathered, vec![at(20)]).await;
+        backlog.begin(gathered, vec![position_at(20)]).await;
         let [day, month] = [LimitPeriod::Day, LimitPeriod::Month].map(|per| Period::containing(per, DAY));
         let credits = async |scope, period| backlog.waiting().await.unwrap().charge_of(scope, period).credits;
         let one = BudgetScope::User(access::UserNo(1));
@@ -272,12 +272,13 @@ mod tests {
             (Credits(3), Credits(4), Credits(7))
         );
 
-        assert!(backlog.leaving(with_places(&[(at(30), counted(1, 5))])).await.is_none());
+        assert!(backlog.leaving(with_places(&[(position_at(30), counted(1, 5))])).await.is_none());
         // Charges that were not stored stay.
-        backlog.leaving(with_places(&records)).await.unwrap().hold(&[at(20)]).await.refused();
+        backlog.leaving(with_places(&records)).await.unwrap().hold(&[position_at(20)]).await.refused();
         assert_eq!(credits(BudgetScope::Global, month).await, Credits(7));
-        let leaving =
-            async |records, end| backlog.leaving(with_places(records)).await.unwrap().hold(&[at(end)]).await.stored();
+        let leaving = async |records, end| {
+            backlog.leaving(with_places(records)).await.unwrap().hold(&[position_at(end)]).await.stored()
+        };
         leaving(&records[..1], 10).await;
         // The spool was not released, so the record is read again, alone and with more.
         assert!(backlog.leaving(with_places(&records[..1])).await.is_none());
@@ -302,14 +303,20 @@ mod tests {
         let backlog = Backlog::default();
         let record = Record::Counts { id, counts };
         gathered.note(&record);
-        backlog.begin(gathered, vec![at(10)]).await;
+        backlog.begin(gathered, vec![position_at(10)]).await;
         let scope = BudgetScope::Subject(SubjectId::from_subject(&subject).unwrap());
         let periods = [LimitPeriod::Day, LimitPeriod::Month].map(|per| Period::containing(per, DAY));
         for period in periods {
             let waiting = backlog.waiting().await.unwrap();
             assert_eq!(waiting.charges(period).collect::<Vec<_>>(), [(scope, Charge::credits(Credits(3)))]);
         }
-        backlog.leaving(with_places(&[(at(10), record)])).await.unwrap().hold(&[at(10)]).await.stored();
+        backlog
+            .leaving(with_places(&[(position_at(10), record)]))
+            .await
+            .unwrap()
+            .hold(&[position_at(10)])
+            .await
+            .stored();
         assert_eq!(backlog.waiting().await.unwrap().charge_of(scope, periods[1]), Charge::default());
     }
 
@@ -318,7 +325,7 @@ mod tests {
         let gathered = GatheredCharges::default();
         let backlog = Backlog::default();
         let records = [counted(1, 3), counted(2, 4)];
-        let in_lane = |lane, offset| Position { partition: lane, ..at(offset) };
+        let in_lane = |lane, offset| Position { partition: lane, ..position_at(offset) };
         records.iter().for_each(|record| gathered.note(record));
         backlog.begin(gathered, vec![in_lane(0, 10), in_lane(1, 10)]).await;
         let of = |lane: u32| [(in_lane(lane, 10), counted(i64::from(lane) + 1, 3 + u64::from(lane)))];

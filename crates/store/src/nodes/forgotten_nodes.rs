@@ -73,7 +73,7 @@ impl Store {
         let detail = json!({
             "seen_at": node.seen_at, "ingested_until": node.ingested_until, "spooled": node.depth.records,
         });
-        self.note(&mut transaction, by, Act::of(AuditAction::NodeForget, id, None).with(detail)).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::NodeForget, id, None).with(detail)).await?;
         transaction.commit().await?;
         Ok(node)
     }

@@ -191,7 +191,7 @@ impl Store {
             .bind(self.now());
         add.run().await?;
         let detail = json!({"provider": new.provider, "shared": new.owner.is_none()});
-        self.note(&mut transaction, by, Act::of(AuditAction::ProviderKeyCreate, id.0, new.owner).with(detail)).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::ProviderKeyCreate, id.0, new.owner).with(detail)).await?;
         let made = find(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(made)
@@ -264,7 +264,7 @@ impl Store {
         if detail.len() == 1 {
             return Ok(stored);
         }
-        let act = Act::of(AuditAction::ProviderKeyChange, id.0, stored.owner).with(Value::Object(detail));
+        let act = Act::new(AuditAction::ProviderKeyChange, id.0, stored.owner).with(Value::Object(detail));
         self.note(&mut transaction, by, act).await?;
         let changed = find(&mut transaction, id).await?;
         transaction.commit().await?;
@@ -280,7 +280,7 @@ impl Store {
         let stored = find(&mut transaction, id).await?;
         transaction.query(DELETE).bind(id.0).run().await?;
         let detail = json!({"provider": stored.provider});
-        let act = Act::of(AuditAction::ProviderKeyDelete, id.0, stored.owner).with(detail);
+        let act = Act::new(AuditAction::ProviderKeyDelete, id.0, stored.owner).with(detail);
         self.note(&mut transaction, by, act).await?;
         transaction.commit().await?;
         Ok(())

@@ -91,7 +91,7 @@ impl Store {
         }
         let add = transaction.query(ADD).bind(new.id).bind(new.public_key.clone()).bind(new.sealed.bytes.clone());
         add.bind(new.sealed.master.0.as_slice()).bind(self.now()).run().await?;
-        let act = Act::of(AuditAction::SigningKeyCreate, new.id, None).with(json!({"public_key": new.public_key}));
+        let act = Act::new(AuditAction::SigningKeyCreate, new.id, None).with(json!({"public_key": new.public_key}));
         self.note(&mut transaction, by, act).await?;
         transaction.commit().await?;
         Ok(new)

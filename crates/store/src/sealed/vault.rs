@@ -205,7 +205,7 @@ impl Store {
         let (id, since) = self.add(&mut transaction, vault.current(), &known).await?;
         let after = known.iter().rfind(|key| key.is_active()).map(|key| key.fingerprint.to_string());
         let detail = json!({"begun": vault.current().to_string(), "after": after});
-        self.note(&mut transaction, by, Act::of(AuditAction::VaultRotate, id, None).with(detail)).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::VaultRotate, id, None).with(detail)).await?;
         transaction.commit().await?;
         Ok(AdmittedMasterKey { since, newest: true })
     }
@@ -274,7 +274,7 @@ impl Store {
         self.retire_lost_signing_key(&mut transaction, vault).await?;
         let (id, since) = self.add(&mut transaction, vault.current(), &known).await?;
         let detail = json!({"begun": vault.current().to_string(), "unused": newest.to_string()});
-        self.note(&mut transaction, by, Act::of(AuditAction::VaultRotate, id, None).with(detail)).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::VaultRotate, id, None).with(detail)).await?;
         transaction.commit().await?;
         Ok(AdmittedMasterKey { since, newest: true })
     }
@@ -355,7 +355,7 @@ impl Store {
             }
             transaction.query(RETIRE).bind(key.id).bind(self.now()).run().await?;
             let detail = json!({"retired": key.fingerprint.to_string(), "current": current.to_string()});
-            self.note(&mut transaction, by, Act::of(AuditAction::VaultRotate, key.id, None).with(detail)).await?;
+            self.note(&mut transaction, by, Act::new(AuditAction::VaultRotate, key.id, None).with(detail)).await?;
             retired.push(key.fingerprint);
         }
         if !retired.is_empty() {
@@ -398,7 +398,7 @@ impl Store {
             None => self.add(&mut transaction, one, &known).await?.0,
         };
         let detail = json!({"reset": one.to_string(), "deleted": deleted});
-        self.note(&mut transaction, by, Act::of(AuditAction::VaultRotate, id, None).with(detail)).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::VaultRotate, id, None).with(detail)).await?;
         transaction.commit().await?;
         Ok(deleted)
     }

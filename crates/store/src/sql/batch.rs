@@ -23,7 +23,7 @@ impl Texts {
 
     /// Returns the text for `asked` rows, a length that [`padded`] returns for at most [`ASKED_MAX`] values.
     #[must_use]
-    pub fn of(&'static self, kind: StoreKind, asked: usize) -> &'static str {
+    pub fn text_for(&'static self, kind: StoreKind, asked: usize) -> &'static str {
         let power = asked.checked_ilog2().and_then(|power| usize::try_from(power).ok());
         power.and_then(|power| self.all(kind).get(power)).map_or("", String::as_str)
     }
@@ -55,9 +55,12 @@ mod tests {
         static TEXTS: Texts = Texts::new(|kind, asked| format!("{kind:?} {asked}"));
         for asked in 1..=ASKED_MAX {
             let padded = padded(&(0..asked).collect::<Vec<_>>());
-            assert_eq!(TEXTS.of(StoreKind::Sqlite, padded.len()), format!("Sqlite {}", asked.next_power_of_two()));
+            assert_eq!(
+                TEXTS.text_for(StoreKind::Sqlite, padded.len()),
+                format!("Sqlite {}", asked.next_power_of_two())
+            );
             assert!(padded[asked..].iter().all(|more| *more == asked - 1));
         }
-        assert_eq!(TEXTS.of(StoreKind::Postgres, 8), "Postgres 8");
+        assert_eq!(TEXTS.text_for(StoreKind::Postgres, 8), "Postgres 8");
     }
 }

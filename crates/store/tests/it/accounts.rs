@@ -12,7 +12,7 @@ use store::{
 };
 use uuid::Uuid;
 
-use crate::sessions::{by, phc, renew, sign_in};
+use crate::sessions::{phc, renew, sign_in, user_actor};
 use crate::world::{World, email, plan, user};
 
 type AuditRecord = (String, Actor, Uuid, Option<UserId>, Value);
@@ -37,7 +37,7 @@ pub(crate) async fn every_change_of_an_account_is_told_once(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let other = user(&store, "other@example.com").await;
-    let actor = by(ada.id);
+    let actor = user_actor(ada.id);
     let of = Some(ada.id);
     let mut seen = 0;
     assert_eq!(new(world, &store, &mut seen).await.len(), 2);
@@ -97,14 +97,14 @@ pub(crate) async fn what_ends_or_is_taken_back_by_the_way_is_counted(world: &Wor
     let make = async |purpose| {
         world.clock.advance(Duration::from_millis(1));
         let hash = Ticket::generate(TicketKind::Link).unwrap().hash();
-        store.make_link(&by(ada.id), NewLink { purpose, hash, expires_at }).await.unwrap();
+        store.make_link(&user_actor(ada.id), NewLink { purpose, hash, expires_at }).await.unwrap();
     };
     for _ in 0..2 {
         make(Purpose::Password { user: ada.id }).await;
         make(Purpose::FirstAdmin).await;
     }
     world.clock.advance(Duration::from_millis(1));
-    store.set_password(&by(ada.id), ada.id, &phc("old"), None).await.unwrap();
+    store.set_password(&user_actor(ada.id), ada.id, &phc("old"), None).await.unwrap();
     let details: Vec<Value> = new(world, &store, &mut seen).await.into_iter().skip(1).map(|told| told.4).collect();
     let expected = [
         json!({"kind": "password"}),
@@ -141,16 +141,15 @@ pub(crate) async fn every_link_is_told_with_what_it_brought(world: &World) {
     ] {
         world.clock.advance(Duration::from_millis(1));
         let hash = Ticket::generate(TicketKind::Link).unwrap().hash();
-        links.push((store.make_link(&by(ada.id), NewLink { purpose, hash, expires_at }).await.unwrap(), hash));
+        links.push((store.make_link(&user_actor(ada.id), NewLink { purpose, hash, expires_at }).await.unwrap(), hash));
     }
     world.clock.advance(Duration::from_millis(1));
-    store.take_back_invite(&by(ada.id), links[3].0.id).await.unwrap();
+    store.take_back_invite(&user_actor(ada.id), links[3].0.id).await.unwrap();
     let kinds = [("invite", None), ("password", Some(ada.id)), ("first_admin", None), ("invite", None)];
-    let made = links
-        .iter()
-        .zip(kinds)
-        .map(|((link, _), (kind, of))| ("link.create".to_owned(), by(ada.id), link.id.0, of, json!({"kind": kind})));
-    let back = ("link.revoke".to_owned(), by(ada.id), links[3].0.id.0, None, json!({}));
+    let made = links.iter().zip(kinds).map(|((link, _), (kind, of))| {
+        ("link.create".to_owned(), user_actor(ada.id), link.id.0, of, json!({"kind": kind}))
+    });
+    let back = ("link.revoke".to_owned(), user_actor(ada.id), links[3].0.id.0, None, json!({}));
     assert_eq!(new(world, &store, &mut seen).await, made.chain([back]).collect::<Vec<_>>());
 
     // An unauthenticated client requests these changes.

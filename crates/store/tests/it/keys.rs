@@ -11,7 +11,7 @@ use store::{
     KeyRef, KeySecret, NewKey, PreviousSecret, RefreshResult, Rotation, SessionError, Store, UserRef,
 };
 
-use crate::sessions::{by, new_session, renew, sign_in, with};
+use crate::sessions::{new_session, renew, sign_in, user_actor, with};
 use crate::world::{NOW, World, key, new_key, plan, user};
 
 pub(crate) async fn a_key_makes_a_principal(world: &World) {
@@ -219,7 +219,7 @@ pub(crate) async fn a_key_is_changed_in_part(world: &World) {
 /// Creates a new secret and its stored form.
 fn anew(grace: Duration) -> (ApiKey, Rotation) {
     let key = ApiKey::generate("other").unwrap();
-    let secret = KeySecret::of(&key);
+    let secret = KeySecret::from_key(&key);
     (key, Rotation { secret, grace })
 }
 
@@ -291,7 +291,7 @@ pub(crate) async fn a_rotation_ends_the_sessions_that_were_begun_with_the_key(wo
     let (other, others) = key(&store, ada.id).await;
     let begin = async |secret: &ApiKey, key: &Key| {
         let (new, _) = new_session(world, ada.id, with(secret, key));
-        store.begin_session(&by(ada.id), new).await.map(|session| session.id)
+        store.begin_session(&user_actor(ada.id), new).await.map(|session| session.id)
     };
     let opens = async |id| store.session_state(id).await.unwrap().unwrap().open_at(world.clock.now()).is_ok();
     let (elsewhere, _) = sign_in(world, &store, ada.id).await;
@@ -330,7 +330,7 @@ pub(crate) async fn a_revocation_ends_the_sessions_that_were_begun_with_the_key(
     let (secret, made) = key(&store, ada.id).await;
     let (elsewhere, _) = sign_in(world, &store, ada.id).await;
     let (new, token) = new_session(world, ada.id, with(&secret, &made));
-    let begun = store.begin_session(&by(ada.id), new).await.unwrap();
+    let begun = store.begin_session(&user_actor(ada.id), new).await.unwrap();
     store.revoke_key(&Actor::COMMAND, made.id).await.unwrap();
     let state = async |id| store.session_state(id).await.unwrap().unwrap();
     assert_eq!(state(begun.id).await.session.ended_at, Some(world.clock.now()));
@@ -347,7 +347,7 @@ pub(crate) async fn keys_of_others_are_as_good_as_none(world: &World) {
     let (_, made) = key(&store, ada.id).await;
     let revision = store.revision().await.unwrap();
     let by = store::Actor::COMMAND;
-    let foreign = KeyRef::of(bob.id, made.id);
+    let foreign = KeyRef::owned_by(bob.id, made.id);
     let label = KeyChange { label: Some("mine".to_owned()), ..KeyChange::default() };
     let refused = [
         store.change_key(&by, foreign, label).await.unwrap_err(),
@@ -356,7 +356,7 @@ pub(crate) async fn keys_of_others_are_as_good_as_none(world: &World) {
     ];
     assert!(refused.iter().all(|error| matches!(error, KeyError::NoKey(key) if key.id == made.id)), "{refused:?}");
     assert_eq!(store.find_key(foreign).await.unwrap(), None);
-    let own = store.find_key(KeyRef::of(ada.id, made.id)).await.unwrap();
+    let own = store.find_key(KeyRef::owned_by(ada.id, made.id)).await.unwrap();
     assert_eq!((own.as_ref(), store.revision().await.unwrap()), (Some(&made), revision));
     assert_eq!(audited(&store, made.id).await.len(), 1);
 }

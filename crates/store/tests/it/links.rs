@@ -9,7 +9,7 @@ use store::{
     RedeemedPassword, SessionCredential, Store, User, UserChange, UserError, UserRef,
 };
 
-use crate::sessions::{by, new_session, phc, sign_in};
+use crate::sessions::{new_session, phc, sign_in, user_actor};
 use crate::world::{World, email, plan, user};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -49,7 +49,7 @@ pub(crate) async fn an_invitation_makes_one_user(world: &World) {
     let hash = ticket();
     let expires_at = Timestamp(world.clock.now().0 + 1_000_000);
     let new = NewLink { purpose: invite(None, Some("pro")), hash, expires_at };
-    let link = store.make_link(&by(admin.id), new).await.unwrap();
+    let link = store.make_link(&user_actor(admin.id), new).await.unwrap();
     assert_eq!(store.find_link(hash).await.unwrap(), Some(link.clone()));
     assert_eq!(link.made_by, Some(admin.id));
     // Everyone who signs up becomes a member, whatever the request contains.
@@ -106,7 +106,7 @@ pub(crate) async fn who_signs_up_is_signed_in_or_not_there_at_all(world: &World)
     assert_eq!(store.session_state(begun.id).await.unwrap().unwrap().session, begun);
     let page = store.audit_page(&AuditFilter::default(), None, 200).await.unwrap();
     let line = page.lines.into_iter().find(|line| line.target == begun.id.0).unwrap();
-    assert_eq!((line.action.as_str(), line.actor.by), ("session.create", by(ada.id).by));
+    assert_eq!((line.action.as_str(), line.actor.by), ("session.create", user_actor(ada.id).by));
 }
 
 pub(crate) async fn a_link_is_for_one_thing_and_for_a_time(world: &World) {
@@ -281,11 +281,11 @@ pub(crate) async fn invitations_are_listed_in_pages_and_taken_back(world: &World
     let first = store.open_invites(None, 3).await.unwrap();
     assert_eq!(first, made[..3]);
     assert_eq!(store.open_invites(Some(first[2].id), 3).await.unwrap(), made[3..]);
-    assert!(store.take_back_invite(&by(ada.id), made[1].id).await.unwrap());
-    assert!(!store.take_back_invite(&by(ada.id), made[1].id).await.unwrap());
-    assert!(!store.take_back_invite(&by(ada.id), LinkId(ada.id.0)).await.unwrap());
+    assert!(store.take_back_invite(&user_actor(ada.id), made[1].id).await.unwrap());
+    assert!(!store.take_back_invite(&user_actor(ada.id), made[1].id).await.unwrap());
+    assert!(!store.take_back_invite(&user_actor(ada.id), LinkId(ada.id.0)).await.unwrap());
     let (choose, hash) = make(world, &store, Purpose::Password { user: ada.id }).await;
-    assert!(!store.take_back_invite(&by(ada.id), choose.id).await.unwrap(), "it is no invitation");
+    assert!(!store.take_back_invite(&user_actor(ada.id), choose.id).await.unwrap(), "it is no invitation");
     assert!(store.find_link(hash).await.unwrap().is_some());
     made.remove(1);
     assert_eq!(store.open_invites(None, 200).await.unwrap(), made);
@@ -336,11 +336,12 @@ pub(crate) async fn a_user_comes_with_its_link_or_not_at_all(world: &World) {
     let ada = user(&store, "ada@example.com").await;
     let until = Timestamp(world.clock.now().0 + 86_400_000_000);
     let hash = ticket();
-    let (bob, link) = store.create_user_with_link(&by(ada.id), who("bob@example.com"), hash, until).await.unwrap();
+    let (bob, link) =
+        store.create_user_with_link(&user_actor(ada.id), who("bob@example.com"), hash, until).await.unwrap();
     assert_eq!((&link.purpose, link.made_by), (&Purpose::Password { user: bob.id }, Some(ada.id)));
     assert_eq!(store.find_link(hash).await.unwrap(), Some(link));
     // The ticket already exists, so neither user nor link is created.
-    let again = store.create_user_with_link(&by(ada.id), who("eve@example.com"), hash, until).await;
+    let again = store.create_user_with_link(&user_actor(ada.id), who("eve@example.com"), hash, until).await;
     assert!(again.is_err(), "{again:?}");
     let eve = store.find_user(&store::UserRef::Email(email("eve@example.com"))).await.unwrap();
     assert!(eve.is_none());

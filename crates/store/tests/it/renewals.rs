@@ -17,7 +17,7 @@ use crate::world::{NOW, World, user};
 async fn a_renewal_in_doubt_may_be_tried_again_and_is_no_theft() {
     for loss in [Loss::Commit, Loss::Answer] {
         let (network, through) = LossyNetwork::to(&postgres::database("").await).await;
-        let world = World::at(through);
+        let world = World::from_url(through);
         let store = world.store().await;
         let ada = user(&store, "ada@example.com").await;
         let (session, first) = sign_in(&world, &store, ada.id).await;
@@ -43,8 +43,8 @@ async fn a_renewal_in_doubt_may_be_tried_again_and_is_no_theft() {
 async fn another_node_takes_a_renewal_whose_answer_was_lost_for_a_theft() {
     let direct = postgres::database("").await;
     let (network, through) = LossyNetwork::to(&direct).await;
-    let world = World::at(through);
-    let elsewhere = World::at(direct);
+    let world = World::from_url(through);
+    let elsewhere = World::from_url(direct);
     let store = world.store().await;
     let other = elsewhere.store().await;
     let ada = user(&store, "ada@example.com").await;
@@ -58,7 +58,7 @@ async fn another_node_takes_a_renewal_whose_answer_was_lost_for_a_theft() {
 #[tokio::test]
 async fn a_renewal_that_is_dropped_while_it_commits_may_be_tried_again() {
     let (network, through) = LossyNetwork::to(&postgres::database("").await).await;
-    let world = World::at(through);
+    let world = World::from_url(through);
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let (_, first) = sign_in(&world, &store, ada.id).await;
@@ -80,7 +80,7 @@ async fn a_renewal_that_is_dropped_while_it_commits_may_be_tried_again() {
 #[tokio::test]
 async fn a_sign_out_after_a_renewal_in_doubt_is_no_theft() {
     let (network, through) = LossyNetwork::to(&postgres::database("").await).await;
-    let world = World::at(through);
+    let world = World::from_url(through);
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let (session, first) = sign_in(&world, &store, ada.id).await;

@@ -21,7 +21,7 @@ pub(crate) fn phc(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
-pub(crate) fn by(user: UserId) -> Actor {
+pub(crate) fn user_actor(user: UserId) -> Actor {
     Actor { by: ActorKind::User { user, session: None }, address: "203.0.113.7".parse().ok() }
 }
 
@@ -49,7 +49,7 @@ pub(crate) async fn sign_in(world: &World, store: &Store, user: UserId) -> (Sess
         store.set_password(&Actor::COMMAND, user, &phc("old"), None).await.unwrap();
     }
     let (new, refresh) = new_session(world, user, SessionCredential::Password(phc("old")));
-    (store.begin_session(&by(user), new).await.unwrap(), refresh)
+    (store.begin_session(&user_actor(user), new).await.unwrap(), refresh)
 }
 
 /// Makes a credential of a key and its secret.
@@ -59,7 +59,7 @@ pub(crate) fn with(secret: &ApiKey, key: &Key) -> SessionCredential {
 
 async fn sign_in_by_key(world: &World, store: &Store, secret: &ApiKey, key: &Key) -> (Session, TicketHash) {
     let (new, refresh) = new_session(world, key.user, with(secret, key));
-    (store.begin_session(&by(key.user), new).await.unwrap(), refresh)
+    (store.begin_session(&user_actor(key.user), new).await.unwrap(), refresh)
 }
 
 pub(crate) async fn renew(world: &World, store: &Store, presented: TicketHash) -> (RefreshResult, TicketHash) {
@@ -82,7 +82,7 @@ pub(crate) async fn a_session_is_found_with_its_user_and_its_key(world: &World) 
         ..KeyBounds::default()
     };
     let secret = ApiKey::generate("tollgate").unwrap();
-    let new = NewKey { bounds: bounds.clone(), ..NewKey::of(ada.id, "laptop", &secret) };
+    let new = NewKey { bounds: bounds.clone(), ..NewKey::unbounded(ada.id, "laptop", &secret) };
     let key = store.create_key(&Actor::COMMAND, new).await.unwrap();
     let (by_password, _) = sign_in(world, &store, ada.id).await;
     let (by_key, _) = sign_in_by_key(world, &store, &secret, &key).await;
@@ -106,7 +106,7 @@ pub(crate) async fn a_session_opens_nothing_once_it_or_its_key_or_its_user_does_
     store.revoke_key(&Actor::COMMAND, key.id).await.unwrap();
     assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::KeyRevoked));
     let (session, _) = sign_in(world, &store, ada.id).await;
-    assert!(store.end_session(&by(ada.id), ada.id, session.id).await.unwrap());
+    assert!(store.end_session(&user_actor(ada.id), ada.id, session.id).await.unwrap());
     assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::Ended));
     let (session, _) = sign_in(world, &store, ada.id).await;
     let which = UserRef::Id(ada.id);
@@ -184,7 +184,7 @@ pub(crate) async fn what_has_ended_or_expired_is_not_renewed(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let (session, token) = sign_in(world, &store, ada.id).await;
-    store.end_session(&by(ada.id), ada.id, session.id).await.unwrap();
+    store.end_session(&user_actor(ada.id), ada.id, session.id).await.unwrap();
     assert_eq!(renew(world, &store, token).await.0, RefreshResult::Ended);
     let (_, token) = sign_in(world, &store, ada.id).await;
     world.clock.advance(WEEK);
@@ -198,7 +198,7 @@ pub(crate) async fn a_session_of_a_key_that_is_over_is_not_renewed(world: &World
     let ada = user(&store, "ada@example.com").await;
     let secret = ApiKey::generate("tollgate").unwrap();
     let ends = after(world.clock.now(), Duration::from_secs(60));
-    let new = NewKey { expires_at: Some(ends), ..NewKey::of(ada.id, "laptop", &secret) };
+    let new = NewKey { expires_at: Some(ends), ..NewKey::unbounded(ada.id, "laptop", &secret) };
     let key = store.create_key(&Actor::COMMAND, new).await.unwrap();
     let (_, token) = sign_in_by_key(world, &store, &secret, &key).await;
     let (renewed, token) = renew(world, &store, token).await;
@@ -237,11 +237,11 @@ pub(crate) async fn nobody_ends_another_users_session(world: &World) {
     let ada = user(&store, "ada@example.com").await;
     let eve = user(&store, "eve@example.com").await;
     let (session, _) = sign_in(world, &store, ada.id).await;
-    assert!(!store.end_session(&by(eve.id), eve.id, session.id).await.unwrap());
-    assert!(!store.end_session(&by(eve.id), eve.id, SessionId(eve.id.0)).await.unwrap());
+    assert!(!store.end_session(&user_actor(eve.id), eve.id, session.id).await.unwrap());
+    assert!(!store.end_session(&user_actor(eve.id), eve.id, SessionId(eve.id.0)).await.unwrap());
     assert_eq!(shut(world, &store, session.id).await, None);
     for _ in 0..2 {
-        assert!(store.end_session(&by(ada.id), ada.id, session.id).await.unwrap(), "also when it has ended");
+        assert!(store.end_session(&user_actor(ada.id), ada.id, session.id).await.unwrap(), "also when it has ended");
     }
 }
 
@@ -256,12 +256,12 @@ pub(crate) async fn sessions_are_listed_newest_first_in_pages(world: &World) {
         begun.insert(0, sign_in(world, &store, ada.id).await.0);
     }
     let ended = begun.remove(3);
-    store.end_session(&by(ada.id), ada.id, ended.id).await.unwrap();
+    store.end_session(&user_actor(ada.id), ada.id, ended.id).await.unwrap();
     let first = store.sessions_of(ada.id, None, 2).await.unwrap();
     assert_eq!(first, begun[..2]);
     let rest = store.sessions_of(ada.id, Some(first[1].id), 200).await.unwrap();
     assert_eq!(rest, begun[2..]);
-    assert_eq!(store.end_sessions(&by(ada.id), ada.id, Some(begun[1].id)).await.unwrap(), 3);
+    assert_eq!(store.end_sessions(&user_actor(ada.id), ada.id, Some(begun[1].id)).await.unwrap(), 3);
     assert_eq!(store.sessions_of(ada.id, None, 200).await.unwrap(), begun[1..2]);
     world.clock.advance(WEEK);
     assert_eq!(store.sessions_of(ada.id, None, 200).await.unwrap(), []);
@@ -287,7 +287,7 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
     let ada = user(&store, "ada@example.com").await;
     let (mine, token) = sign_in(world, &store, ada.id).await;
     let (other, others_token) = sign_in(world, &store, ada.id).await;
-    store.set_password(&by(ada.id), ada.id, &phc("new"), Some(mine.id)).await.unwrap();
+    store.set_password(&user_actor(ada.id), ada.id, &phc("new"), Some(mine.id)).await.unwrap();
     assert_eq!(shut(world, &store, mine.id).await, None);
     assert_eq!(shut(world, &store, other.id).await, Some(InvalidSession::Ended));
     assert_eq!(renew(world, &store, others_token).await.0, RefreshResult::Ended);
@@ -296,21 +296,21 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
     assert_eq!(stored, Some(phc("new")));
     // A sign-in that verified the previous password comes too late.
     let (new, _) = new_session(world, ada.id, SessionCredential::Password(phc("old")));
-    let refused = store.begin_session(&by(ada.id), new).await;
+    let refused = store.begin_session(&user_actor(ada.id), new).await;
     assert!(matches!(refused, Err(SessionError::CredentialGone(_))), "{refused:?}");
     let missing = store.set_password(&Actor::COMMAND, UserId(mine.id.0), &phc("x"), None).await;
     assert!(matches!(missing, Err(PasswordChangeError::NoUser(_))), "{missing:?}");
     let (session, _) = new_session(world, ada.id, SessionCredential::Password(phc("new")));
-    let other = store.begin_session(&by(ada.id), session).await.unwrap();
+    let other = store.begin_session(&user_actor(ada.id), session).await.unwrap();
     let old = phc("old");
     let new = phc("new");
     let newer = phc("newer");
     let late = PasswordChange { from: &old, to: &newer, keep: None };
-    let refused = store.change_password(&by(ada.id), ada.id, late).await;
+    let refused = store.change_password(&user_actor(ada.id), ada.id, late).await;
     assert!(matches!(refused, Err(PasswordChangeError::CredentialGone(_))), "{refused:?}");
     assert_eq!(shut(world, &store, other.id).await, None, "nothing is changed");
     let change = PasswordChange { from: &new, to: &newer, keep: Some(mine.id) };
-    store.change_password(&by(ada.id), ada.id, change).await.unwrap();
+    store.change_password(&user_actor(ada.id), ada.id, change).await.unwrap();
     assert_eq!(shut(world, &store, mine.id).await, None);
     assert_eq!(shut(world, &store, other.id).await, Some(InvalidSession::Ended));
 }
@@ -324,7 +324,7 @@ pub(crate) async fn nobody_signs_in_past_a_new_password(world: &World) {
         let new = phc(&format!("new {n}"));
         one.set_password(&Actor::COMMAND, ada.id, &old, None).await.unwrap();
         let (session, _) = new_session(world, ada.id, SessionCredential::Password(old));
-        let actor = by(ada.id);
+        let actor = user_actor(ada.id);
         let both =
             tokio::join!(one.begin_session(&actor, session), two.set_password(&Actor::COMMAND, ada.id, &new, None),);
         both.1.unwrap();
@@ -343,7 +343,7 @@ pub(crate) async fn a_suspended_user_begins_no_session(world: &World) {
     let change = UserChange { status: Some(UserStatus::Suspended), ..UserChange::default() };
     store.change_user(&Actor::COMMAND, &UserRef::Id(ada.id), change).await.unwrap();
     for credential in [SessionCredential::Password(phc("old")), with(&secret, &key)] {
-        let refused = store.begin_session(&by(ada.id), new_session(world, ada.id, credential).0).await;
+        let refused = store.begin_session(&user_actor(ada.id), new_session(world, ada.id, credential).0).await;
         assert!(matches!(refused, Err(SessionError::CredentialGone(_))), "{refused:?}");
     }
 }
@@ -360,7 +360,7 @@ pub(crate) async fn a_hostile_client_is_named_in_plain_text(world: &World) {
     ] {
         let (new, _) = new_session(world, ada.id, with(&secret, &key));
         let new = NewSession { agent: Some(agent.to_owned()), address: "::ffff:203.0.113.7".parse().ok(), ..new };
-        let session = store.begin_session(&by(ada.id), new).await.unwrap();
+        let session = store.begin_session(&user_actor(ada.id), new).await.unwrap();
         let state = store.session_state(session.id).await.unwrap().unwrap();
         assert_eq!(state.session.agent, Some(shown));
         assert_eq!(state.session.address, "203.0.113.7".parse::<IpAddr>().ok());

@@ -26,11 +26,11 @@ impl World {
     }
 
     pub(crate) async fn postgres() -> Self {
-        Self::at(postgres::database("").await)
+        Self::from_url(postgres::database("").await)
     }
 
     /// Uses an existing PostgreSQL database with a new data folder.
-    pub(crate) fn at(url: Secret) -> Self {
+    pub(crate) fn from_url(url: Secret) -> Self {
         Self { url: Some(url), ..Self::sqlite() }
     }
 
@@ -92,7 +92,7 @@ pub(crate) async fn user(store: &Store, address: &str) -> User {
 }
 
 pub(crate) fn new_key(user: UserId, secret: &ApiKey) -> NewKey {
-    NewKey::of(user, "laptop", secret)
+    NewKey::unbounded(user, "laptop", secret)
 }
 
 pub(crate) async fn key(store: &Store, user: UserId) -> (ApiKey, Key) {

@@ -47,7 +47,7 @@ async fn create_for_admin(store: &Store, create: &CreateKey) -> anyhow::Result<(
     let now = Clock::system().now();
     let secret = ApiKey::generate(&loaded.snapshot.process.brand.key_prefix)?;
     let expires_at = create.expires.map(|after| now.after(after));
-    let new = NewKey { expires_at, bounds: bounds(create)?, ..NewKey::of(admin.id, &*create.label, &secret) };
+    let new = NewKey { expires_at, bounds: bounds(create)?, ..NewKey::unbounded(admin.id, &*create.label, &secret) };
     show(&store.create_key(&administration::actor(&admin), administration::key(new)).await?, now);
     print_secret(&secret);
     Ok(())
@@ -60,7 +60,8 @@ async fn act(store: &Store, process: &Process, command: &KeysCommand) -> anyhow:
             let secret = ApiKey::generate(&process.brand.key_prefix)?;
             let owner = user(store, create.user.as_deref().unwrap_or_default()).await?;
             let expires_at = create.expires.map(|after| now.after(after));
-            let new = NewKey { expires_at, bounds: bounds(create)?, ..NewKey::of(owner.id, &*create.label, &secret) };
+            let new =
+                NewKey { expires_at, bounds: bounds(create)?, ..NewKey::unbounded(owner.id, &*create.label, &secret) };
             show(&store.create_key(&Actor::COMMAND, new).await?, now);
             print_secret(&secret);
         }
@@ -81,7 +82,7 @@ async fn act(store: &Store, process: &Process, command: &KeysCommand) -> anyhow:
         }
         KeysCommand::Rotate { which, grace } => {
             let secret = ApiKey::generate(&process.brand.key_prefix)?;
-            let rotation = Rotation { secret: KeySecret::of(&secret), grace: grace.unwrap_or_default() };
+            let rotation = Rotation { secret: KeySecret::from_key(&secret), grace: grace.unwrap_or_default() };
             show(&store.rotate_key(&Actor::COMMAND, id(&which.key)?, rotation).await?, now);
             print_secret(&secret);
         }

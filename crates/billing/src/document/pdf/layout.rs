@@ -149,7 +149,7 @@ impl Pages {
     }
 
     fn table(&mut self, of: &DocumentTexts) {
-        let columns = Columns::of(self.fonts, of, STRONG, RIGHT - MARGIN);
+        let columns = Columns::from_texts(self.fonts, of, STRONG, RIGHT - MARGIN);
         self.table_head(of, &columns);
         for row in &of.rows {
             self.row(of, row, &columns);

@@ -16,7 +16,7 @@ pub(super) struct Columns([f32; 4]);
 
 impl Columns {
     /// Returns the widths of a table whose texts have a style.
-    pub(super) fn of(fonts: &'static Fonts, of: &DocumentTexts, style: TextStyle, whole: f32) -> Self {
+    pub(super) fn from_texts(fonts: &'static Fonts, of: &DocumentTexts, style: TextStyle, whole: f32) -> Self {
         let [_, quantity, price, amount] = of.columns;
         let mut widths = [quantity, price, amount].map(|head| style.width(fonts, head));
         for row in &of.rows {

@@ -25,7 +25,7 @@ struct Authority {
 
 impl Authority {
     /// Returns an authority with a certificate for `name`.
-    fn of(name: &str) -> Self {
+    fn for_name(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "an authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -90,7 +90,7 @@ async fn delivered(url: &str, ca: &str) -> (String, String) {
 
 #[tokio::test]
 async fn a_receiver_of_a_private_authority_receives_deliveries_over_tls() {
-    let authority = Authority::of("localhost");
+    let authority = Authority::for_name("localhost");
     let mut tasks = JoinSet::new();
     let (address, mut requests) = receiver(&authority, &mut tasks).await;
     let url = format!("https://localhost:{}/hook", address.port());
@@ -101,12 +101,12 @@ async fn a_receiver_of_a_private_authority_receives_deliveries_over_tls() {
 
 #[tokio::test]
 async fn a_receiver_that_no_authority_vouches_for_receives_nothing() {
-    let authority = Authority::of("localhost");
+    let authority = Authority::for_name("localhost");
     let mut tasks = JoinSet::new();
     let (address, mut requests) = receiver(&authority, &mut tasks).await;
     let url = format!("https://localhost:{}/hook", address.port());
     let refused = ("waiting".to_owned(), "TLS to the receiver failed".to_owned());
-    let other = Authority::of("localhost");
+    let other = Authority::for_name("localhost");
     for ca in ["", &other.pem] {
         assert_eq!(delivered(&url, ca).await, refused, "{ca}");
     }

@@ -50,7 +50,7 @@ async fn differences(store: &Store) -> Vec<Difference> {
 async fn lent(database: &Database, store: &Store) -> [IngestNode; 2] {
     let folder = database.folder.path();
     people(store).await;
-    let nodes = [IngestNode::of(store, &folder.join("a")).await, IngestNode::of(store, &folder.join("b")).await];
+    let nodes = [IngestNode::join(store, &folder.join("a")).await, IngestNode::join(store, &folder.join("b")).await];
     for node in &nodes {
         lend(store, &ask(&node.node, 1, 0, 0), TTL, Some(now())).await.unwrap();
     }
@@ -59,7 +59,7 @@ async fn lent(database: &Database, store: &Store) -> [IngestNode; 2] {
 
 /// Writes four events of three credits each.
 async fn charge_twelve(through: &mut IngestNode) {
-    let mut made = UsageFixture::on(TODAY);
+    let mut made = UsageFixture::starting_on(TODAY);
     let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
     through.write(&events).await;
 }

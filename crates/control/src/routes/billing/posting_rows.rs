@@ -14,7 +14,7 @@ pub(super) const HEAD: &str = "at,transaction_id,no,reason,account,user_id,curre
 pub(super) fn row(entry: &PostedEntry) -> String {
     let of = |currency| decimal(i128::from(entry.amount) * smallest(currency));
     let cells = [
-        rfc3339(entry.at()),
+        rfc3339(entry.created_at()),
         entry.transaction_id.to_string(),
         entry.no.to_string(),
         entry.reason.clone(),

@@ -131,7 +131,7 @@ pub(in crate::routes) async fn top_up(
 
 impl WalletEntry {
     fn new(of: StoredPosting) -> Self {
-        let at = rfc3339(of.at());
+        let at = rfc3339(of.created_at());
         Self {
             at,
             // A credit of the account adds to the wallet.

@@ -280,7 +280,7 @@ async fn invoices_of_others_and_payments_that_do_not_fit_are_refused() {
     let change = store::KeyChange { models: Some(Some(vec!["fast".to_owned()])), ..store::KeyChange::default() };
     shop.world
         .store
-        .change_key(&store::Actor::COMMAND, store::KeyRef::of(shop.ada.user, key.key), change)
+        .change_key(&store::Actor::COMMAND, store::KeyRef::owned_by(shop.ada.user, key.key), change)
         .await
         .unwrap();
     shop.world.refresh().await;

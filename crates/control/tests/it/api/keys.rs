@@ -398,7 +398,7 @@ async fn a_user_has_a_thousand_keys_and_no_more() {
     let ada = world.holder("ada", "starter").await;
     for _ in 1..store::KEYS_MAX {
         let key = access::ApiKey::generate("tollgate").unwrap();
-        world.store.create_key(&store::Actor::COMMAND, NewKey::of(ada.user, "x", &key)).await.unwrap();
+        world.store.create_key(&store::Actor::COMMAND, NewKey::unbounded(ada.user, "x", &key)).await.unwrap();
     }
     let reported = create(&world, &ada.bearer(), &json!({"label": "one more"})).await.refuses(409, "conflict");
     assert!(reported.contains("1000 keys"), "{reported}");

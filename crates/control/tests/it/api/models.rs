@@ -93,7 +93,11 @@ async fn a_key_with_a_list_of_models_gets_these() {
     let ada = world.holder("ada", "starter").await;
     let bounds = KeyBounds { models: Some(vec!["home".into(), "openai/gpt-5*".into()]), ..KeyBounds::default() };
     let key = access::ApiKey::generate("tollgate").unwrap();
-    world.store.create_key(&Actor::COMMAND, NewKey { bounds, ..NewKey::of(ada.user, "bound", &key) }).await.unwrap();
+    world
+        .store
+        .create_key(&Actor::COMMAND, NewKey { bounds, ..NewKey::unbounded(ada.user, "bound", &key) })
+        .await
+        .unwrap();
     world.refresh().await;
     let found = models(&world, &format!("X-API-Key: {}", key.expose())).await;
     assert_eq!(found[0]["name"], "home");

@@ -14,7 +14,7 @@ fn counted(subject: &Subject, day: Day, credits: u64) -> Counts {
     Counts { subject: subject.clone(), day, credits: Credits(credits), ..counts[0].clone() }
 }
 
-fn of(subject: &Subject, day: Day) -> UsageEvent {
+fn event_of(subject: &Subject, day: Day) -> UsageEvent {
     UsageEvent { id: id(), subject: subject.clone(), day, ..event() }
 }
 
@@ -27,10 +27,10 @@ async fn charges_of_a_subject_add_up_by_day_and_the_others_have_none() {
         let day = Day(20_833);
         let bob =
             Subject::Basic { issuer: SubjectText::parse("ops").unwrap(), name: SubjectText::parse("bob").unwrap() };
-        let refused = UsageEvent { attempts: Vec::new(), outcome: Outcome::Completed, ..of(&ada, day) };
-        let free = UsageEvent { charge: Charge::default(), ..of(&bob, day) };
+        let refused = UsageEvent { attempts: Vec::new(), outcome: Outcome::Completed, ..event_of(&ada, day) };
+        let free = UsageEvent { charge: Charge::default(), ..event_of(&bob, day) };
         for _ in 0..2 {
-            let events = vec![of(&ada, day), UsageEvent { id: id(), ..refused.clone() }];
+            let events = vec![event_of(&ada, day), UsageEvent { id: id(), ..refused.clone() }];
             let events = events.into_iter().chain([UsageEvent { id: id(), ..free.clone() }, event()]).collect();
             let counts = vec![counted(&ada, day, 6), counted(&ada, day.next(), 7), counted(&bob, day, 0)];
             ingest(&node, events, [counts, vec![counted(&Subject::ANONYMOUS, day, 9)]].concat()).await;
@@ -76,13 +76,13 @@ async fn subjects_of_an_issuer_are_listed_and_counted_by_the_credits_of_a_day() 
         ingest(&node, Vec::new(), [of_day.to_vec(), others].concat()).await;
         ingest(&node, Vec::new(), vec![counted(&named("dora"), day, 4)]).await;
         let ledger = crate::Ledger::new(store.clone());
-        let of = |name, credits| SubjectCredits {
+        let spent = |name, credits| SubjectCredits {
             subject: SubjectId::from_subject(&named(name)).unwrap(),
             credits: Credits(credits),
         };
         let listed = async |least, max| ledger.busiest_subjects(day, "ops", Credits(least), max).await.unwrap();
-        assert_eq!(listed(1, 2).await, (vec![of("dora", 11), of("bob", 9)], 3));
-        assert_eq!(listed(9, 1).await, (vec![of("dora", 11)], 2));
+        assert_eq!(listed(1, 2).await, (vec![spent("dora", 11), spent("bob", 9)], 3));
+        assert_eq!(listed(9, 1).await, (vec![spent("dora", 11)], 2));
         assert_eq!(listed(12, 9).await, (Vec::new(), 0));
     }
 }
@@ -93,7 +93,7 @@ async fn a_batch_whose_charges_of_subjects_fail_is_charged_once_by_the_next_atte
         let store = place.open().await;
         let node = place.join(&store).await;
         let mut known = KnownRows::default();
-        let record = Record::Event(of(&ada(), Day(34)));
+        let record = Record::Event(event_of(&ada(), Day(34)));
         for refused in ["daily_subjects", "ingested"] {
             refuse(&store, refused, "P0001").await;
             let mut rows = Rows { read: vec![PLACE], ..rows_of([record.clone()]) };

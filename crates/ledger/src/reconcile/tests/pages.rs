@@ -64,8 +64,8 @@ async fn a_user_with_more_rows_than_a_transaction_is_repaired() {
 async fn a_difference_behind_many_users_without_one_is_repaired() {
     for database in Database::both().await {
         let store = database.open().await;
-        let mut node = IngestNode::of(&store, database.folder.path()).await;
-        let mut made = UsageFixture::on(Day(TODAY.0 - 40));
+        let mut node = IngestNode::join(&store, database.folder.path()).await;
+        let mut made = UsageFixture::starting_on(Day(TODAY.0 - 40));
         let users = 1..=250;
         let events =
             users.map(|user| UsageEvent { day: TODAY, ..made.event(Some(caller(user, user)), vec![attempt(1)]) });

@@ -157,9 +157,9 @@ async fn a_missing_event_is_reported_with_who_and_what_and_budgets_follow_its_re
         let new = NewUser::member(Email::parse("ada@example.com").unwrap(), "Ada", "starter");
         let ada = store.create_user(&Actor::COMMAND, new).await.unwrap();
         let secret = access::ApiKey::generate("tollgate").unwrap();
-        let key = store.create_key(&Actor::COMMAND, NewKey::of(ada.id, "laptop", &secret)).await.unwrap();
-        let mut node = IngestNode::of(&store, database.folder.path()).await;
-        let mut made = UsageFixture::on(TODAY);
+        let key = store.create_key(&Actor::COMMAND, NewKey::unbounded(ada.id, "laptop", &secret)).await.unwrap();
+        let mut node = IngestNode::join(&store, database.folder.path()).await;
+        let mut made = UsageFixture::starting_on(TODAY);
         let of = Caller { user: ada.no, key: key.no, plan: PLANS[0] };
         let events = [(); 3].map(|()| Record::Event(made.event(Some(of), vec![attempt(2)])));
         node.write(&events).await;
@@ -199,8 +199,8 @@ async fn repairs_beside_ingest_lose_nothing() {
     for database in Database::both().await {
         let store = database.open().await;
         people(&store).await;
-        let mut node = IngestNode::of(&store, database.folder.path()).await;
-        let mut made = UsageFixture::on(TODAY);
+        let mut node = IngestNode::join(&store, database.folder.path()).await;
+        let mut made = UsageFixture::starting_on(TODAY);
         let records = made.all(caller(1, 1));
         node.write(&records).await;
         let ingesting = async {

@@ -13,9 +13,9 @@ fn ada() -> Subject {
 
 /// Stores charges of events and of counts, on two days.
 async fn charged(database: &Database, store: &Store) {
-    let mut node = IngestNode::of(store, database.folder.path()).await;
+    let mut node = IngestNode::join(store, database.folder.path()).await;
     for day in [Day(TODAY.0 - 1), TODAY] {
-        let mut made = UsageFixture::on(day);
+        let mut made = UsageFixture::starting_on(day);
         for _ in 0..2 {
             let event = UsageEvent { subject: ada(), ..made.event(None, vec![attempt(1)]) };
             let counts = vec![meter::Counts { subject: ada(), ..made.counts(None, day) }];
@@ -63,8 +63,8 @@ async fn a_changed_charge_of_a_subject_is_a_difference_of_its_day() {
 async fn an_event_of_a_subject_is_found_although_a_clock_jumped() {
     for database in Database::both().await {
         let store = database.open().await;
-        let mut node = IngestNode::of(&store, database.folder.path()).await;
-        let event = UsageFixture::on(Day(TODAY.0 - 40)).event(None, vec![attempt(1)]);
+        let mut node = IngestNode::join(&store, database.folder.path()).await;
+        let event = UsageFixture::starting_on(Day(TODAY.0 - 40)).event(None, vec![attempt(1)]);
         node.write(&[Record::Event(UsageEvent { day: TODAY, subject: ada(), ..event })]).await;
         assert_eq!(differences(&store).await, []);
     }
@@ -123,8 +123,8 @@ async fn charges_of_more_subjects_than_a_transaction_repairs_are_all_repaired() 
     const SUBJECTS: usize = 2 * SUBJECTS_MAX + 1;
     let database = Database::sqlite();
     let store = database.open().await;
-    let mut node = IngestNode::of(&store, database.folder.path()).await;
-    let mut made = UsageFixture::on(TODAY);
+    let mut node = IngestNode::join(&store, database.folder.path()).await;
+    let mut made = UsageFixture::starting_on(TODAY);
     let mut counts = |name: usize| {
         let name = SubjectText::parse(&name.to_string()).unwrap();
         let subject = Subject::Basic { issuer: SubjectText::parse("ops").unwrap(), name };

@@ -11,8 +11,8 @@ async fn unsent_requests_and_those_without_a_user_are_in_the_results_of_routes_a
     for database in Database::both().await {
         let store = database.open().await;
         people(&store).await;
-        let mut node = IngestNode::of(&store, database.folder.path()).await;
-        let mut made = UsageFixture::on(TODAY);
+        let mut node = IngestNode::join(&store, database.folder.path()).await;
+        let mut made = UsageFixture::starting_on(TODAY);
         let of = |made: &mut UsageFixture, user, status_class| {
             let counts = made.counts(user, TODAY);
             let credits = if status_class < 10 { counts.credits } else { Credits(0) };

@@ -30,14 +30,14 @@ impl MergedGroups {
     /// Adds the groups of a slice.
     pub(super) fn add_all(&mut self, groups: Vec<EventGroup>) {
         for group in groups {
-            match self.0.entry(GroupKey::of(&group)) {
+            match self.0.entry(GroupKey::from_group(&group)) {
                 std::collections::hash_map::Entry::Vacant(free) => drop(free.insert(group)),
                 std::collections::hash_map::Entry::Occupied(mut of) => of.get_mut().add(&group),
             }
         }
         if self.0.len() > 2 * EVENT_GROUPS_MAX {
             let kept = std::mem::take(self).into_groups();
-            self.0 = kept.into_iter().map(|group| (GroupKey::of(&group), group)).collect();
+            self.0 = kept.into_iter().map(|group| (GroupKey::from_group(&group), group)).collect();
         }
     }
 
@@ -58,7 +58,7 @@ impl MergedGroups {
 }
 
 impl GroupKey {
-    fn of(group: &EventGroup) -> Self {
+    fn from_group(group: &EventGroup) -> Self {
         Self {
             route: group.route.clone(),
             format: group.format.clone(),

@@ -11,8 +11,8 @@ async fn slices_of_any_size_have_each_event_once() {
     let place = Place::sqlite();
     let store = place.open().await;
     people(&store).await;
-    let mut node = IngestNode::of(&store, place.folder.path()).await;
-    let mut fixture = UsageFixture::on(TODAY);
+    let mut node = IngestNode::join(&store, place.folder.path()).await;
+    let mut fixture = UsageFixture::starting_on(TODAY);
     for _ in 0..3 {
         node.write(&[fixture.all(caller(1, 1)), fixture.all(caller(2, 3))].concat()).await;
     }
@@ -48,8 +48,8 @@ async fn durations_of_slices_add_up() {
     let place = Place::sqlite();
     let store = place.open().await;
     people(&store).await;
-    let mut node = IngestNode::of(&store, place.folder.path()).await;
-    let mut fixture = UsageFixture::on(TODAY);
+    let mut node = IngestNode::join(&store, place.folder.path()).await;
+    let mut fixture = UsageFixture::starting_on(TODAY);
     node.write(&[fixture.all(caller(1, 1)), fixture.all(caller(2, 3))].concat()).await;
     let ledger = Ledger::new(store);
     let all = DayUsageOf::from(crate::UsageOf::All);

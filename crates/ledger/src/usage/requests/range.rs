@@ -32,7 +32,7 @@ pub(super) struct Range {
 }
 
 impl Range {
-    pub(super) fn of(of: UsageOf, filter: &RequestFilter, after: Option<RequestPlace>) -> Self {
+    pub(super) fn from_filter(of: UsageOf, filter: &RequestFilter, after: Option<RequestPlace>) -> Self {
         if of.is_wide() {
             return Self::of_ids(filter, after);
         }

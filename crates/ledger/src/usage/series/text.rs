@@ -69,7 +69,7 @@ pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf, o
         ),
         _ => ("", read),
     };
-    let Places { top, place, join, count } = Places::of(by);
+    let Places { top, place, join, count } = Places::from_group(by);
     let (names, names_join) = named(by);
     let timed = match source {
         // Interrupted requests have a duration in totals, and none in events.
@@ -79,7 +79,7 @@ pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf, o
         }
         SeriesSource::Requests => "count(duration_us)",
     };
-    let Percentiles { columns, latency, latency_join } = Percentiles::of(source, by, of);
+    let Percentiles { columns, latency, latency_join } = Percentiles::from_source(source, by, of);
     format!(
         "WITH {plans}source AS MATERIALIZED ({read}){top},
         figures AS MATERIALIZED (SELECT {place} AS place, point, CAST(min(group_no) AS BIGINT) AS group_no,
@@ -103,7 +103,7 @@ struct Places {
 }
 
 impl Places {
-    fn of(by: Option<SeriesGroup>) -> Self {
+    fn from_group(by: Option<SeriesGroup>) -> Self {
         if by.is_none() {
             let one = || "CAST(1 AS BIGINT)";
             return Self { top: String::new(), place: one().to_owned(), join: "", count: one() };
@@ -303,7 +303,7 @@ struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf) -> Self {
+    fn from_source(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf) -> Self {
         let from = match source {
             SeriesSource::Requests => "source".to_owned(),
             SeriesSource::Hours => Reading { by, of, only: "" }.durations(),
@@ -317,7 +317,7 @@ impl Percentiles {
                 return Self { columns, latency: String::new(), latency_join: "" };
             }
         };
-        let Places { place, join, .. } = Places::of(by);
+        let Places { place, join, .. } = Places::from_group(by);
         // Nearest rank: the lowest duration that this part of the requests does not exceed.
         let of = |percent: u32| {
             format!("max(CASE WHEN rank = (timed_count * {percent} + 99) / 100 THEN duration_us END) AS p{percent}_us")

@@ -114,7 +114,7 @@ impl Store {
             return Ok(RefreshResult::Unknown);
         };
         let Some(user) = self.end_open(&mut transaction, session).await? else { return Ok(RefreshResult::Ended) };
-        self.note(&mut transaction, by, Act::of(AuditAction::SessionTheft, session.0, Some(user))).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::SessionTheft, session.0, Some(user))).await?;
         transaction.commit().await?;
         warn_of_theft(user, session);
         Ok(RefreshResult::Stolen { user, session })
@@ -138,7 +138,7 @@ impl Store {
         } else {
             (AuditAction::SessionEnd, Actor { by: ActorKind::User { user, session: Some(session) }, ..*by })
         };
-        self.note(&mut transaction, &by, Act::of(action, session.0, Some(user))).await?;
+        self.note(&mut transaction, &by, Act::new(action, session.0, Some(user))).await?;
         transaction.commit().await?;
         if stolen {
             warn_of_theft(user, session);

@@ -119,7 +119,7 @@ impl Store {
         let is_raised = role == Role::Admin && found.role != Role::Admin;
         let taken_back =
             if is_raised { password_links::take_back_of(&mut transaction, found.id, self.now()).await? } else { 0 };
-        let act = Act::of(AuditAction::UserChange, found.id.0, Some(found.id)).with(Value::Object(detail));
+        let act = Act::new(AuditAction::UserChange, found.id.0, Some(found.id)).with(Value::Object(detail));
         self.note(&mut transaction, by, act.counting("links_taken_back", taken_back)).await?;
         let changed = find(&mut transaction, &UserRef::Id(found.id)).await?;
         transaction.commit().await?;
@@ -149,7 +149,7 @@ impl Store {
         self.raise(transaction).await?;
         let id = plans::find_id::<UserError>(transaction, access.plan).await?;
         transaction.query(MOVE).bind(user.0).bind(id.0).bind(access.is_held).bind(self.now()).run().await?;
-        let act = Act::of(AuditAction::UserChange, user.0, Some(user)).with(Value::Object(difference.detail()));
+        let act = Act::new(AuditAction::UserChange, user.0, Some(user)).with(Value::Object(difference.detail()));
         Ok(self.note(transaction, by, act).await?)
     }
 

@@ -139,7 +139,7 @@ impl Store {
             return self.put_password(transaction, by, put).await;
         }
         let taken_back = password_links::take_back_of(transaction, user, now).await?;
-        let act = Act::of(AuditAction::UserPassword, user.0, Some(user));
+        let act = Act::new(AuditAction::UserPassword, user.0, Some(user));
         let act = act.with(json!({"sessions_ended": 0, "same_password": true, "link": put.link}));
         Ok(self.note(transaction, by, act.counting("links_taken_back", taken_back)).await?)
     }
@@ -161,7 +161,7 @@ impl Store {
             Some(link) => json!({"sessions_ended": ended, "link": link}),
             None => json!({"sessions_ended": ended}),
         };
-        let act = Act::of(AuditAction::UserPassword, user.0, Some(user)).with(detail);
+        let act = Act::new(AuditAction::UserPassword, user.0, Some(user)).with(detail);
         self.note(transaction, by, act.counting("links_taken_back", taken_back)).await
     }
 }

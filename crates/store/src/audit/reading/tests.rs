@@ -56,7 +56,7 @@ async fn a_line_says_who_did_what_to_whose_thing_and_from_where() {
         let target = store.new_id();
         clock.advance(Duration::from_micros(1));
         let by = Actor { by: ActorKind::Key { user: ada, key }, address: Some("::ffff:192.0.2.7".parse().unwrap()) };
-        note(&store, &by, Act::of(AuditAction::KeyChange, target, Some(bob)).with(json!({"label": "läptop"}))).await;
+        note(&store, &by, Act::new(AuditAction::KeyChange, target, Some(bob)).with(json!({"label": "läptop"}))).await;
         let page = store.audit_page(&AuditFilter::default(), None, 1).await.unwrap();
         let [line] = page.lines.as_slice() else { panic!("{page:?}") };
         // The address is returned in its own address family.
@@ -74,7 +74,7 @@ async fn a_line_says_who_did_what_to_whose_thing_and_from_where() {
         ] {
             clock.advance(Duration::from_micros(1));
             let by = Actor { by, address: None };
-            note(&store, &by, Act::of(AuditAction::VaultRotate, target, None)).await;
+            note(&store, &by, Act::new(AuditAction::VaultRotate, target, None)).await;
             let page = store.audit_page(&AuditFilter::default(), None, 1).await.unwrap();
             assert_eq!((page.lines[0].actor, page.lines[0].owner), (by, None));
         }
@@ -93,7 +93,7 @@ async fn pages_are_newest_first_and_neither_lose_nor_repeat_a_line_of_one_moment
                 written.insert(0, Vec::new());
             }
             let target = store.new_id();
-            note(&store, &Actor::SYSTEM, Act::of(AuditAction::VaultRotate, target, None)).await;
+            note(&store, &Actor::SYSTEM, Act::new(AuditAction::VaultRotate, target, None)).await;
             written[0].push(target);
         }
         written.iter_mut().for_each(|moment| moment.sort_unstable());
@@ -125,7 +125,7 @@ async fn lines_are_found_by_user_actor_action_and_time() {
             let target = store.new_id();
             let by_bob = Actor { by: ActorKind::User { user: bob, session: None }, address: None };
             let (by, actor) = if n % 4 < 2 { (by_bob, Some(bob)) } else { (Actor::SYSTEM, None) };
-            note(&store, &by, Act::of(action, target, Some(owner))).await;
+            note(&store, &by, Act::new(action, target, Some(owner))).await;
             written.insert(0, (owner, actor, action, clock.now(), target));
         }
         let since = Timestamp(FIRST.0 + 4_000_000);
@@ -157,11 +157,11 @@ async fn a_page_looks_at_a_bounded_number_of_lines_and_the_next_goes_on() {
     let (store, clock) = opened(&place).await;
     let ada = user(&store, "ada").await;
     let mut transaction = store.begin().await.unwrap();
-    store.note(&mut transaction, &Actor::SYSTEM, Act::of(AuditAction::KeyCreate, ada.0, Some(ada))).await.unwrap();
+    store.note(&mut transaction, &Actor::SYSTEM, Act::new(AuditAction::KeyCreate, ada.0, Some(ada))).await.unwrap();
     clock.advance(Duration::from_micros(1));
     for _ in 0..LOOKED_AT_MAX + 1 {
         store
-            .note(&mut transaction, &Actor::SYSTEM, Act::of(AuditAction::SessionCreate, ada.0, Some(ada)))
+            .note(&mut transaction, &Actor::SYSTEM, Act::new(AuditAction::SessionCreate, ada.0, Some(ada)))
             .await
             .unwrap();
     }

@@ -176,7 +176,7 @@ async fn insert(store: &Store, tx: &mut Transaction, table: &str, given: &[(&str
 async fn accounts(store: &Store, user: UserId) {
     let by = Actor { by: ActorKind::User { user, session: None }, address: "2001:db8::1".parse().ok() };
     let secret = ApiKey::generate("tollgate").unwrap();
-    let key = store.create_key(&by, NewKey::of(user, "script", &secret)).await.unwrap();
+    let key = store.create_key(&by, NewKey::unbounded(user, "script", &secret)).await.unwrap();
     let hash = TicketHash([7; 32]);
     let expires_at = Timestamp(NOW.0 + 1_000_000);
     let session = NewSession {
@@ -210,7 +210,7 @@ pub(crate) fn key(user: UserId) -> NewKey {
         control: Some(access::ControlScope::Own),
         ..KeyBounds::default()
     };
-    NewKey { expires_at: Some(NOW), bounds, ..NewKey::of(user, "läptop", &key) }
+    NewKey { expires_at: Some(NOW), bounds, ..NewKey::unbounded(user, "läptop", &key) }
 }
 
 #[tokio::test]

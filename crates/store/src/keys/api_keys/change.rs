@@ -140,7 +140,7 @@ impl Store {
             .bind(self.now())
             .bind(bounds.control.map(ControlScope::as_str));
         write.run().await?;
-        let act = Act::of(AuditAction::KeyChange, after.id.0, Some(after.user)).with(said);
+        let act = Act::new(AuditAction::KeyChange, after.id.0, Some(after.user)).with(said);
         self.note(&mut transaction, by, act).await?;
         transaction.commit().await?;
         Ok(after)
@@ -216,7 +216,7 @@ impl Store {
         let asking = repeated::session(by);
         let ended = session_end::end_of_key(transaction, before.user, before.id, asking, micros(now)).await?;
         let said = json!({"grace_seconds": grace.as_secs(), "sessions_ended": ended});
-        self.note(transaction, by, Act::of(AuditAction::KeyRotate, before.id.0, Some(before.user)).with(said)).await?;
+        self.note(transaction, by, Act::new(AuditAction::KeyRotate, before.id.0, Some(before.user)).with(said)).await?;
         Ok(row.try_into()?)
     }
 
@@ -238,7 +238,7 @@ impl Store {
         transaction.query(REVOKE).bind(key.id.0).bind(micros(now)).run().await?;
         let ended = session_end::end_of_key(&mut transaction, key.user, key.id, None, micros(now)).await?;
         let said = json!({"sessions_ended": ended});
-        self.note(&mut transaction, by, Act::of(AuditAction::KeyRevoke, key.id.0, Some(key.user)).with(said)).await?;
+        self.note(&mut transaction, by, Act::new(AuditAction::KeyRevoke, key.id.0, Some(key.user)).with(said)).await?;
         transaction.commit().await?;
         Ok(Key { revoked_at: Some(now), ..key })
     }

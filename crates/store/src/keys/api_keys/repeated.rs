@@ -107,7 +107,7 @@ impl PossibleRepeat<'_> {
         renew.bind(micros(now)).run().await?;
         let key = KeyId(repeated.id);
         let ended = session_end::end_of_key(transaction, owner, key, session(by), micros(now)).await?;
-        let act = Act::of(AuditAction::KeyRotate, repeated.id, Some(owner));
+        let act = Act::new(AuditAction::KeyRotate, repeated.id, Some(owner));
         store.note(transaction, by, act.with(json!({"repeated": true, "sessions_ended": ended}))).await?;
         Ok(Some(row.try_into()?))
     }

@@ -163,7 +163,7 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn at(seconds: u64) -> (Timestamp, Mono) {
+    fn times_at(seconds: u64) -> (Timestamp, Mono) {
         (Timestamp(seconds * 1_000_000), Mono(seconds * SECOND))
     }
 
@@ -172,7 +172,7 @@ mod tests {
         let last = LastUse::default();
         let mut written = Vec::new();
         for second in 1..=200 {
-            let (now, mono) = at(second);
+            let (now, mono) = times_at(second);
             last.note(KeyNo(1), now);
             let due = last.due(mono, false);
             if !due.is_empty() {
@@ -181,39 +181,39 @@ mod tests {
             }
         }
         assert_eq!(written, [1, 61, 121, 181]);
-        let (_, mono) = at(200);
-        assert_eq!(last.due(mono, true), [(UsedSecret::Key(KeyNo(1)), at(200).0)], "the rest, before the end");
-        let (_, later) = at(241);
-        assert_eq!(last.due(later, false), [(UsedSecret::Key(KeyNo(1)), at(200).0)]);
+        let (_, mono) = times_at(200);
+        assert_eq!(last.due(mono, true), [(UsedSecret::Key(KeyNo(1)), times_at(200).0)], "the rest, before the end");
+        let (_, later) = times_at(241);
+        assert_eq!(last.due(later, false), [(UsedSecret::Key(KeyNo(1)), times_at(200).0)]);
     }
 
     #[test]
     fn what_is_written_is_forgotten_and_what_fails_is_not() {
         let last = LastUse::default();
-        last.note(KeyNo(2), at(5).0);
-        last.note(KeyNo(2), at(4).0);
-        last.note_previous(KeyHash([1; 32]), at(6).0);
-        last.note(KeyNo(1), at(7).0);
-        let due = last.due(at(7).1, false);
+        last.note(KeyNo(2), times_at(5).0);
+        last.note(KeyNo(2), times_at(4).0);
+        last.note_previous(KeyHash([1; 32]), times_at(6).0);
+        last.note(KeyNo(1), times_at(7).0);
+        let due = last.due(times_at(7).1, false);
         let used = [
-            (UsedSecret::Key(KeyNo(1)), at(7).0),
-            (UsedSecret::Key(KeyNo(2)), at(5).0),
-            (UsedSecret::Previous(KeyHash([1; 32])), at(6).0),
+            (UsedSecret::Key(KeyNo(1)), times_at(7).0),
+            (UsedSecret::Key(KeyNo(2)), times_at(5).0),
+            (UsedSecret::Previous(KeyHash([1; 32])), times_at(6).0),
         ];
         assert_eq!(due, used);
-        assert_eq!(last.due(at(8).1, false), used, "it was not written");
-        last.written(&due, at(8).1);
-        assert!(last.due(at(9).1, false).is_empty());
-        last.due(at(68).1, false);
+        assert_eq!(last.due(times_at(8).1, false), used, "it was not written");
+        last.written(&due, times_at(8).1);
+        assert!(last.due(times_at(9).1, false).is_empty());
+        last.due(times_at(68).1, false);
         assert!(last.noted.lock().unwrap().is_empty());
     }
 
     #[test]
     fn what_is_noted_has_a_bound() {
         let last = LastUse::default();
-        last.note_all((0..200_000).map(|no| (KeyNo(no), at(1).0)));
-        assert_eq!(last.due(at(1).1, true).len(), NOTED_MAX);
-        last.note(KeyNo(3), at(2).0);
-        assert_eq!(last.due(at(2).1, true)[3], (UsedSecret::Key(KeyNo(3)), at(2).0));
+        last.note_all((0..200_000).map(|no| (KeyNo(no), times_at(1).0)));
+        assert_eq!(last.due(times_at(1).1, true).len(), NOTED_MAX);
+        last.note(KeyNo(3), times_at(2).0);
+        assert_eq!(last.due(times_at(2).1, true)[3], (UsedSecret::Key(KeyNo(3)), times_at(2).0));
     }
 }

@@ -280,7 +280,7 @@ async fn check_closed_subscription(is_paid_by_key: bool) {
     post(address, "/api/auth/validate", &[], &token).await.refuses(402, "payment_required");
     let restricted = access::ApiKey::generate("tollgate").unwrap();
     let bounds = access::KeyBounds { credits_per_day: Some(access::Credits(9)), ..access::KeyBounds::default() };
-    let new = store::NewKey { bounds, ..store::NewKey::of(person.user, "restricted", &restricted) };
+    let new = store::NewKey { bounds, ..store::NewKey::unbounded(person.user, "restricted", &restricted) };
     shop.world.store.create_key(&store::Actor::COMMAND, new).await.unwrap();
     let restricted = format!("Authorization: Bearer {}", restricted.expose());
     // Sign-in, the invoices and paying work, also by a key.

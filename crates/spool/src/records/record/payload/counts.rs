@@ -31,7 +31,7 @@ pub(in crate::records::record) fn write_counts(
     writer.list(counts, |writer, counts| {
         let Counts { subject, route, status_class, minute, day, requests, credits, labels } = counts;
         writer.value(&CountsPayload {
-            caller: CallerPayload::of(subject),
+            caller: CallerPayload::from_subject(subject),
             route,
             status_class: *status_class,
             minute: *minute,
@@ -39,7 +39,7 @@ pub(in crate::records::record) fn write_counts(
             requests: *requests,
             credits: *credits,
         })?;
-        writer.field(SUBJECT, SubjectPayload::of(subject))?;
+        writer.field(SUBJECT, SubjectPayload::from_subject(subject))?;
         writer.field(LABELS, labels_field(labels))
     })
 }

@@ -65,7 +65,7 @@ pub(in crate::records::record) fn write_event(
     } = event;
     writer.value(&EventPayload {
         id: id.0,
-        caller: CallerPayload::of(subject),
+        caller: CallerPayload::from_subject(subject),
         started_at_us: started_at.0,
         day: day.0,
         charge: (*charge).into(),
@@ -81,7 +81,7 @@ pub(in crate::records::record) fn write_event(
     })?;
     writer.list(attempts, write_attempt)?;
     writer.field(REFUSAL, refusal.as_deref())?;
-    writer.field(SUBJECT, SubjectPayload::of(subject))?;
+    writer.field(SUBJECT, SubjectPayload::from_subject(subject))?;
     write_origin(writer, ORIGIN, origin)?;
     writer.field(POOLED, pooled_field(charge))
 }

@@ -39,7 +39,7 @@ pub(in crate::records::record) fn write_open(
     let OpenRequest { id, subject, started_at, day, reserved, route, format, model, price_version, origin } = opened;
     writer.value(&OpenPayload {
         id: id.0,
-        caller: CallerPayload::of(subject),
+        caller: CallerPayload::from_subject(subject),
         started_at_us: started_at.0,
         day: day.0,
         reserved: (*reserved).into(),
@@ -48,7 +48,7 @@ pub(in crate::records::record) fn write_open(
         model: model.as_deref(),
         price_version: price_version.as_deref(),
     })?;
-    writer.field(SUBJECT, SubjectPayload::of(subject))?;
+    writer.field(SUBJECT, SubjectPayload::from_subject(subject))?;
     write_origin(writer, ORIGIN, origin)?;
     writer.field(POOLED, pooled_field(reserved))
 }

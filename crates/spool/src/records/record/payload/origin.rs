@@ -32,7 +32,7 @@ pub(super) struct SkippedPayload<'a> {
 }
 
 impl<'a> SkippedPayload<'a> {
-    fn of(target: &'a SkippedTarget) -> Self {
+    fn from_target(target: &'a SkippedTarget) -> Self {
         let SkippedTarget { provider, model, reason, attempts_before } = target;
         Self { provider, model, reason: reason.number(), attempts_before: *attempts_before }
     }
@@ -52,7 +52,7 @@ pub(super) struct RefusedLimitPayload<'a> {
 }
 
 impl<'a> RefusedLimitPayload<'a> {
-    fn of(refused: &'a RefusedLimit) -> Self {
+    fn from_limit(refused: &'a RefusedLimit) -> Self {
         let RefusedLimit { owner, unit, rule, window_seconds, limit, used, requested, full_at } = refused;
         Self {
             owner: owner.number(),
@@ -90,12 +90,12 @@ pub(super) fn write_origin(writer: &mut PayloadWriter<'_>, first: u32, origin: &
     writer.field(first + CACHE, Some(cache.number()).filter(|number| *number > 0))?;
     writer.field(first + TRACE, trace.map(|trace| trace.0))?;
     writer.field(first + SKIPPED, (!skipped.is_empty()).then(|| skipped_field(skipped)))?;
-    writer.field(first + REFUSED_LIMIT, refused_limit.as_deref().map(RefusedLimitPayload::of))
+    writer.field(first + REFUSED_LIMIT, refused_limit.as_deref().map(RefusedLimitPayload::from_limit))
 }
 
 /// Returns the value of the field of skipped targets.
 fn skipped_field(skipped: &[SkippedTarget]) -> Vec<SkippedPayload<'_>> {
-    skipped.iter().take(SKIPPED_TARGETS_MAX).map(SkippedPayload::of).collect()
+    skipped.iter().take(SKIPPED_TARGETS_MAX).map(SkippedPayload::from_target).collect()
 }
 
 /// Reads a field of skipped targets.

@@ -26,7 +26,7 @@ pub(super) struct SubjectPayload<'a> {
 
 impl CallerPayload {
     /// Returns the part of the subject that the base contains.
-    pub(super) fn of(subject: &Subject) -> Option<Self> {
+    pub(super) fn from_subject(subject: &Subject) -> Option<Self> {
         subject.caller().map(|Caller { user, key, plan }| Self { user: user.0, key: key.0, plan: plan.0 })
     }
 
@@ -38,7 +38,7 @@ impl CallerPayload {
 
 impl<'a> SubjectPayload<'a> {
     /// Returns the value of the field; `None` for keys, and for anonymous requests, whose address is not recorded.
-    pub(super) fn of(subject: &'a Subject) -> Option<Self> {
+    pub(super) fn from_subject(subject: &'a Subject) -> Option<Self> {
         subject.name().map(|SubjectName { kind, issuer, name }| Self { kind: kind.code(), issuer, name })
     }
 
