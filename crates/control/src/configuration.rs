@@ -109,7 +109,7 @@ impl Configurator {
         let variables = Environment::default();
         let clock = store.clock().clone();
         let loaded = config::load(Sources { file: None, environment: &variables, flags: Flags::default() })?;
-        let running = RunningText::of(&loaded, String::new(), FileText::of(""), clock.now());
+        let running = RunningText::from_loaded(&loaded, String::new(), FileText::from_text(""), clock.now());
         let sources = ConfigSources { file: None, env_file: None, variables, flags: Flags::default() };
         let parts = ConfiguratorParts {
             live,
@@ -167,7 +167,7 @@ impl Configurator {
     async fn reload_locked(&self) -> Result<ConfigurationResult, ApplyError> {
         let running = self.running();
         let sources = self.parts.sources.clone();
-        let read = move || sources.read().map(|text| (FileText::of(&text), text));
+        let read = move || sources.read().map(|text| (FileText::from_text(&text), text));
         let (mut file, text) = tokio::task::spawn_blocking(read).await??;
         if !file.has_key && running.file.has_key {
             return Err(ApplyError::FileEmptied);
@@ -442,7 +442,7 @@ impl Configurator {
                 Sources { file: sources.file.as_deref(), environment: &environment, flags: sources.flags.clone() },
             )?;
             let (changes, more) = config::changes(&running.settings, loaded.settings());
-            let running = RunningText::of(&loaded, name, file, now);
+            let running = RunningText::from_loaded(&loaded, name, file, now);
             Ok(CompiledText { loaded: Box::new(loaded), running, changes, more })
         };
         Ok(tokio::task::spawn_blocking(compile).await??)

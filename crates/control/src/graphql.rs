@@ -91,7 +91,7 @@ impl GraphQl {
             return Ok(schemas);
         }
         let document: Value = serde_json::from_slice(&self.document).map_err(Problem::fault)?;
-        let operations = Operations::of(&document);
+        let operations = Operations::from_document(&document);
         let bounded =
             |depth, is_introspection| operations.schema(DepthBound { depth, is_introspection }).map_err(Problem::fault);
         let schemas =

@@ -62,7 +62,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 Some(examples) => accounts().into_parts().0.merge(insights::examples::router(examples.clone())),
                 None => router,
             };
-            let router = layers::strict(router, InputsByPath::of(&operations, app.limits.body));
+            let router = layers::strict(router, InputsByPath::from_operations(&operations, app.limits.body));
             let version = app.version;
             let text = move || openapi::text(&openapi::document(&operations, version));
             let text = Arc::new(DocumentText::new(Box::new(text)));

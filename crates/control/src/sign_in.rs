@@ -144,7 +144,7 @@ pub(crate) struct TokenPair {
 
 impl TokenPair {
     /// Creates the tokens of a session that was begun or renewed now.
-    fn of(app: &App, signer: &Signer, user: UserId, session: SessionId, refresh: Ticket) -> Self {
+    fn issue(app: &App, signer: &Signer, user: UserId, session: SessionId, refresh: Ticket) -> Self {
         let now = app.clock.now();
         let id = TokenId(Ids::new(app.clock.clone()).next_uuid());
         let until = now.after(ACCESS_FOR);
@@ -154,7 +154,7 @@ impl TokenPair {
 
     /// Marks the browser as known to the user with this stored password. The user has proved to be the owner of the account.
     fn with_known(self, app: &App, user: UserId, phc: &Secret) -> Result<Self, Problem> {
-        Ok(Self { known: Some(KnownBrowser::of(app, user, phc)?), ..self })
+        Ok(Self { known: Some(KnownBrowser::issue(app, user, phc)?), ..self })
     }
 
     /// Creates the tokens of the first session of a new account, whose stored password is `phc`.
@@ -164,13 +164,13 @@ impl TokenPair {
 
     /// Creates the tokens of a session that was just renewed.
     pub(crate) fn renewed(app: &App, session: &Session, refresh: Ticket) -> Result<Self, Problem> {
-        Ok(Self::of(app, signer(app)?, session.user, session.id, refresh))
+        Ok(Self::issue(app, signer(app)?, session.user, session.id, refresh))
     }
 
     /// Creates tokens that are invalid but look like valid ones, for a session and a user that do not exist.
     pub(crate) fn with_invalid_tokens(app: &App, user: UserId, session: SessionId) -> Result<Self, Problem> {
         let no_password = Secret::new(new_refresh()?.expose().to_owned());
-        Self::of(app, signer(app)?, user, session, new_refresh()?).with_known(app, user, &no_password)
+        Self::issue(app, signer(app)?, user, session, new_refresh()?).with_known(app, user, &no_password)
     }
 
     /// Builds the response to a sign-in.
@@ -199,7 +199,7 @@ impl TokenPair {
             let refresh = Secret::new(self.refresh.expose().to_owned());
             // The cookie outlives the access token. Otherwise the server could not distinguish an expired session from
             // a missing sign-in, and would not ask the browser to renew.
-            Cookies::of(app).set(&mut headers, (&self.access, REFRESH_FOR), (&refresh, REFRESH_FOR));
+            Cookies::from_app(app).set(&mut headers, (&self.access, REFRESH_FOR), (&refresh, REFRESH_FOR));
             if let Some(known) = &self.known {
                 known.set(app, &mut headers);
             }
@@ -242,7 +242,7 @@ pub(crate) async fn begin(
     let begun = app.store.begin_session(&Actor { by, address: Some(address.0) }, new).await;
     match begun {
         Ok(session) => {
-            let pair = TokenPair::of(app, signer, user, session.id, refresh);
+            let pair = TokenPair::issue(app, signer, user, session.id, refresh);
             match phc {
                 Some(phc) => pair.with_known(app, user, &phc),
                 None => Ok(pair),

@@ -53,7 +53,7 @@ pub(crate) struct AdmittedVault {
 impl InstallationSecrets {
     /// Reads existing secrets. Variables that are set and not empty take precedence over files of the data folder.
     pub(crate) fn read(environment: &Environment, data: &Path) -> Result<Self, StartFault> {
-        let folder = Folder::at(data);
+        let folder = Folder::in_data_folder(data);
         let master = MASTER.find(environment, &folder)?.map(|found| MASTER.master_key(&found)).transpose()?;
         let previous = PREVIOUS.find(environment, &folder)?.map(|found| PREVIOUS.master_key(&found)).transpose()?;
         let signing = SIGNING.find(environment, &folder)?;

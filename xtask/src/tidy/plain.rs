@@ -17,7 +17,7 @@ const ALLOWED: &[Allowance] = &[
     Allowance { folder: "bench", prepositions: 8, filters: 3 },
     Allowance { folder: "billing", prepositions: 0, filters: 4 },
     Allowance { folder: "cluster", prepositions: 0, filters: 1 },
-    Allowance { folder: "control", prepositions: 60, filters: 16 },
+    Allowance { folder: "control", prepositions: 0, filters: 16 },
     Allowance { folder: "discovery", prepositions: 0, filters: 1 },
     Allowance { folder: "e2e", prepositions: 10, filters: 0 },
     Allowance { folder: "fuzz", prepositions: 2, filters: 2 },
@@ -26,7 +26,7 @@ const ALLOWED: &[Allowance] = &[
     Allowance { folder: "spool", prepositions: 0, filters: 1 },
     Allowance { folder: "store", prepositions: 0, filters: 1 },
     Allowance { folder: "telemetry", prepositions: 0, filters: 1 },
-    Allowance { folder: "tollgate", prepositions: 6, filters: 1 },
+    Allowance { folder: "tollgate", prepositions: 0, filters: 1 },
     Allowance { folder: "xtask", prepositions: 2, filters: 1 },
 ];
 

@@ -49,7 +49,7 @@ pub struct FileText {
 impl FileText {
     /// Returns the text of a file with its digest. Parses the text.
     #[must_use]
-    pub fn of(text: &str) -> Self {
+    pub fn from_text(text: &str) -> Self {
         let started_with = Arc::default();
         Self { digest: digest(text), has_key: config::has_key(text), started_with, text: text.into() }
     }
@@ -57,7 +57,7 @@ impl FileText {
 
 impl RunningText {
     /// Returns the text of a configuration that is applied at `now`.
-    pub(super) fn of(loaded: &LoadedConfig, name: String, file: FileText, now: Timestamp) -> Self {
+    pub(super) fn from_loaded(loaded: &LoadedConfig, name: String, file: FileText, now: Timestamp) -> Self {
         Self {
             name,
             text: loaded.text.clone(),

@@ -41,7 +41,7 @@ pub async fn configuration_at_start(
     loaded: LoadedConfig,
     sources: &ConfigSources,
 ) -> Result<StartedConfig, StoredConfigError> {
-    let mut file = FileText::of(&loaded.text);
+    let mut file = FileText::from_text(&loaded.text);
     let now = store.clock().now();
     let of_etcd = loaded.settings().iter().filter(|setting| setting.key.starts_with("etcd."));
     file.started_with = of_etcd.cloned().collect();
@@ -49,7 +49,7 @@ pub async fn configuration_at_start(
     if let Some(stored) = store.configuration_over(&file.digest, node).await? {
         match over(&loaded, &stored, sources) {
             Ok(loaded) => {
-                let mut running = RunningText::of(&loaded, running::stored_name(&stored), file, now);
+                let mut running = RunningText::from_loaded(&loaded, running::stored_name(&stored), file, now);
                 running.become_stored(stored);
                 return Ok(StartedConfig { loaded, running });
             }
@@ -64,7 +64,7 @@ pub async fn configuration_at_start(
             Err(error) => return Err(StoredConfigError::Invalid(error)),
         }
     }
-    let running = RunningText { refused, ..RunningText::of(&loaded, sources.name(), file, now) };
+    let running = RunningText { refused, ..RunningText::from_loaded(&loaded, sources.name(), file, now) };
     Ok(StartedConfig { loaded, running })
 }
 

@@ -27,7 +27,7 @@ pub(super) struct RuleBounds {
 
 impl RuleBounds {
     /// Returns the bounds of a set of rules.
-    pub(super) fn of(rules: &RuleSet) -> Self {
+    pub(super) fn from_rules(rules: &RuleSet) -> Self {
         Self {
             input_tokens: rules.bounds(|when| when.input_tokens),
             requests_per_key: rules.bounds(|when| when.requests_per_key),

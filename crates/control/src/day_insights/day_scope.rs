@@ -34,8 +34,8 @@ impl VisibleScope {
     ///
     /// # Errors
     /// `not_found` for a scope that does not exist or is not visible to the caller, with the same message.
-    pub(crate) async fn of(state: &State, caller: &Caller, asked: Option<DayScope>) -> Result<Self, Problem> {
-        let roles = HeldRoles::of(state, caller).await?;
+    pub(crate) async fn resolve(state: &State, caller: &Caller, asked: Option<DayScope>) -> Result<Self, Problem> {
+        let roles = HeldRoles::load(state, caller).await?;
         let sees_all = roles.sees_all();
         let of_user = |no: access::UserNo| DayUsageOf::Users(no.into());
         let own = || Self { of: of_user(caller.user_no), scope: DayScope::User { user_id: caller.user.0 } };
@@ -63,10 +63,10 @@ impl VisibleScope {
     /// Returns the scope of the query parameter `scope`.
     ///
     /// # Errors
-    /// `not_found` as [`of`](Self::of), and `bad_request` for another word.
+    /// `not_found` as [`resolve`](Self::resolve), and `bad_request` for another word.
     pub(crate) async fn of_query(state: &State, caller: &Caller, word: Option<&str>) -> Result<Self, Problem> {
         let asked = word.map(|word| DayScope::of_query(word).ok_or_else(bad_scope)).transpose()?;
-        Self::of(state, caller, asked).await
+        Self::resolve(state, caller, asked).await
     }
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn brief_of(state: &State, caller: &Caller, id: &str) -> Result
     if day > today {
         return Err(no_such_brief());
     }
-    Ok((day, VisibleScope::of(state, caller, scope).await?))
+    Ok((day, VisibleScope::resolve(state, caller, scope).await?))
 }
 
 fn no_such_brief() -> Problem {

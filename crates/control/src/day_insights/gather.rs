@@ -97,7 +97,7 @@ impl<'a> DayReader<'a> {
             DayEndpoint::Classification => DayResponse::Classification(self.classification().await?),
             DayEndpoint::Roi => DayResponse::Roi(self.roi().await?),
         };
-        kept().or_else(|| DayText::of(&response)).ok_or_else(Problem::internal)
+        kept().or_else(|| DayText::from_response(&response)).ok_or_else(Problem::internal)
     }
 
     /// Returns the requests by class.
@@ -303,7 +303,7 @@ impl<'a> DayReader<'a> {
     }
 
     fn bounds(&self) -> RuleBounds {
-        RuleBounds::of(&RuleSet::with(&self.settings().rules))
+        RuleBounds::from_rules(&RuleSet::with(&self.settings().rules))
     }
 
     async fn requests(&self, bounds: GroupBounds<'_>) -> Result<(Vec<EventGroup>, Vec<MinuteGroup>), Problem> {

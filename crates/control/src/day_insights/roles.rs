@@ -26,7 +26,7 @@ impl HeldRoles {
     ///
     /// # Errors
     /// `unavailable`.
-    pub(crate) async fn of(state: &State, caller: &Caller) -> Result<Self, Problem> {
+    pub(crate) async fn load(state: &State, caller: &Caller) -> Result<Self, Problem> {
         let is_admin = caller.role == Role::Admin;
         let grants = if caller.key().is_some() { Vec::new() } else { state.store.grants(caller.user).await? };
         Ok(Self { is_admin, grants })

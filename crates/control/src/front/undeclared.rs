@@ -46,7 +46,7 @@ struct Nothing {}
 
 impl InputsByPath {
     /// Takes the declarations from the operations' descriptions. `within` bounds the wait for an undeclared body.
-    pub(crate) fn of(operations: &[DescribedOperation], within: Duration) -> Self {
+    pub(crate) fn from_operations(operations: &[DescribedOperation], within: Duration) -> Self {
         let mut by_path: HashMap<String, Vec<InputsOfOperation>> = HashMap::new();
         for DescribedOperation { path, methods, operation, .. } in operations.iter().filter(|one| is_strict(&one.path))
         {

@@ -53,7 +53,7 @@ enum FieldKind {
 }
 
 impl<'a> Operations<'a> {
-    pub(super) fn of(document: &'a Value) -> Self {
+    pub(super) fn from_document(document: &'a Value) -> Self {
         let mut fields = BTreeMap::new();
         for (path, methods) in document.pointer("/paths").and_then(Value::as_object).into_iter().flatten() {
             let Some(operation) = methods.get("get").filter(|operation| is_field(operation)) else { continue };

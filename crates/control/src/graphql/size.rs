@@ -46,7 +46,7 @@ pub(super) fn check(document: &ExecutableDocument) -> Result<(), QuerySizeError>
     let mut sizes = QuerySizes { document, fragments: HashMap::new() };
     let mut whole = SelectionSize::default();
     for (_, operation) in document.operations.iter() {
-        whole.add(sizes.of(&operation.node.selection_set.node, 0)?);
+        whole.add(sizes.selection_size(&operation.node.selection_set.node, 0)?);
     }
     if whole.of_schema > OF_SCHEMA_MAX {
         return Err(QuerySizeError::OfSchema);
@@ -133,7 +133,7 @@ struct QuerySizes<'a> {
 
 impl<'a> QuerySizes<'a> {
     /// Returns the size of selections that are this deep.
-    fn of(&mut self, set: &'a SelectionSet, depth: usize) -> Result<SelectionSize, QuerySizeError> {
+    fn selection_size(&mut self, set: &'a SelectionSet, depth: usize) -> Result<SelectionSize, QuerySizeError> {
         if depth > NESTED_MAX {
             return Err(QuerySizeError::Deep);
         }
@@ -141,13 +141,13 @@ impl<'a> QuerySizes<'a> {
         for selection in &set.items {
             let mut inner = match &selection.node {
                 Selection::Field(field) => {
-                    let mut inner = self.of(&field.node.selection_set.node, depth + 1)?;
+                    let mut inner = self.selection_size(&field.node.selection_set.node, depth + 1)?;
                     if SCHEMA_FIELDS.contains(&field.node.name.node.as_str()) {
                         inner.of_schema = inner.selections.saturating_add(1);
                     }
                     inner
                 }
-                Selection::InlineFragment(inline) => self.of(&inline.node.selection_set.node, depth + 1)?,
+                Selection::InlineFragment(inline) => self.selection_size(&inline.node.selection_set.node, depth + 1)?,
                 Selection::FragmentSpread(spread) => self.of_fragment(&spread.node.fragment_name.node, depth + 1)?,
             };
             inner.selections = inner.selections.saturating_add(1);
@@ -166,7 +166,7 @@ impl<'a> QuerySizes<'a> {
         // The library reports a fragment that does not exist.
         let Some(fragment) = self.document.fragments.get(name) else { return Ok(SelectionSize::default()) };
         self.fragments.insert(name.as_str(), None);
-        let size = self.of(&fragment.node.selection_set.node, depth)?;
+        let size = self.selection_size(&fragment.node.selection_set.node, depth)?;
         self.fragments.insert(name.as_str(), Some(size));
         Ok(size)
     }

@@ -73,7 +73,7 @@ impl Handshake {
     ///
     /// # Errors
     /// [`HandshakeError`] for an invalid handshake.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, HandshakeError> {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, HandshakeError> {
         if !has_token(headers, &header::UPGRADE, PROTOCOL) {
             return Ok(None);
         }
@@ -210,12 +210,12 @@ mod tests {
         let version = ("sec-websocket-version", "13");
         let connection = ("connection", "keep-alive, Upgrade");
         let whole = headers(&[("upgrade", "WebSocket"), connection, key, version]);
-        let response = Handshake::of(&whole).unwrap().unwrap().response();
+        let response = Handshake::from_headers(&whole).unwrap().unwrap().response();
         // The example of RFC 6455, 1.3.
         assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-        assert!(Handshake::of(&headers(&[("upgrade", "h2c"), connection])).unwrap().is_none());
-        assert!(Handshake::of(&HeaderMap::new()).unwrap().is_none());
+        assert!(Handshake::from_headers(&headers(&[("upgrade", "h2c"), connection])).unwrap().is_none());
+        assert!(Handshake::from_headers(&HeaderMap::new()).unwrap().is_none());
         let upgrade = ("upgrade", "websocket");
         for (fields, status) in [
             (vec![upgrade, connection, key], 426),
@@ -225,7 +225,7 @@ mod tests {
             (vec![upgrade, connection, ("sec-websocket-key", "c2hvcnQ="), version], 400),
             (vec![upgrade, connection, ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZXh4"), version], 400),
         ] {
-            let refused = Handshake::of(&headers(&fields)).unwrap_err().into_response();
+            let refused = Handshake::from_headers(&headers(&fields)).unwrap_err().into_response();
             assert_eq!(refused.status(), status, "{fields:?}");
         }
     }

@@ -154,7 +154,7 @@ impl LiveStream {
     /// Whether the client may still see the figures. If the store does not respond, nothing has changed.
     async fn is_permitted(&self) -> bool {
         let app = &self.app;
-        let caller = match Caller::of(&self.watched.head, app).await {
+        let caller = match Caller::authenticate(&self.watched.head, app).await {
             Ok(caller) if caller.is_unpaid || caller.require_read().is_err() => return false,
             Ok(caller) => caller,
             Err(problem) => return problem.is_ours(),
@@ -162,13 +162,13 @@ impl LiveStream {
         if caller.user != self.watched.caller.user || caller.role != self.watched.caller.role {
             return false;
         }
-        if let Err(problem) = VisibleScope::of(app, &caller, Some(self.watched.visible.scope.clone())).await {
+        if let Err(problem) = VisibleScope::resolve(app, &caller, Some(self.watched.visible.scope.clone())).await {
             return problem.is_ours();
         }
         if !self.watched.topics.contains(&LiveTopic::Health) {
             return true;
         }
-        match HeldRoles::of(app, &caller).await {
+        match HeldRoles::load(app, &caller).await {
             Ok(roles) => roles.sees_all(),
             Err(problem) => problem.is_ours(),
         }

@@ -115,9 +115,9 @@ impl From<&UsageTotals> for UsageFigures {
         Self {
             requests: totals.requests,
             credits: totals.credits,
-            tokens: Tokens::of(classes),
-            cost: Cost::of(totals.cost),
-            charged: totals.charged.map(Cost::of),
+            tokens: Tokens::from_classes(classes),
+            cost: Cost::from_nano_usd(totals.cost),
+            charged: totals.charged.map(Cost::from_nano_usd),
             unpriced_requests: totals.unpriced_requests,
         }
     }
@@ -125,7 +125,7 @@ impl From<&UsageTotals> for UsageFigures {
 
 impl Tokens {
     /// Takes the classes in the order of `Usage::summary_classes`.
-    fn of([input, cached_input, short, long, output, reasoning]: [u64; 6]) -> Self {
+    fn from_classes([input, cached_input, short, long, output, reasoning]: [u64; 6]) -> Self {
         let cache_write = short.saturating_add(long);
         let total = [input, cached_input, cache_write, output, reasoning].into_iter().fold(0, u64::saturating_add);
         Self { input, cached_input, cache_write, output, reasoning, total }
@@ -141,7 +141,7 @@ impl Tokens {
 
 impl From<&Usage> for Tokens {
     fn from(usage: &Usage) -> Self {
-        Self::of(usage.summary_classes().map(|class| class.unwrap_or_default().0))
+        Self::from_classes(usage.summary_classes().map(|class| class.unwrap_or_default().0))
     }
 }
 
@@ -170,7 +170,7 @@ impl Cost {
         self.amount_nano
     }
 
-    pub(crate) const fn of(amount_nano: NanoUsd) -> Self {
+    pub(crate) const fn from_nano_usd(amount_nano: NanoUsd) -> Self {
         Self { amount_nano, currency: CURRENCY }
     }
 }

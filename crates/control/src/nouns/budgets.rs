@@ -136,7 +136,7 @@ impl From<&Key> for BudgetKey {
 
 impl BudgetKey {
     /// The key that authenticates the request, if the scope is that key's user.
-    pub(crate) fn of(caller: &Caller, scope: &UsageScope) -> Option<Self> {
+    pub(crate) fn from_caller(caller: &Caller, scope: &UsageScope) -> Option<Self> {
         let key = caller.key().filter(|key| key.user == scope.user)?;
         Some(Self { id: key.key, no: key.key_no, credits_per_day: key.bounds.credits_per_day })
     }
@@ -171,10 +171,10 @@ impl Amount {
         }
     }
 
-    fn of(measure: Measure, amount: access::Amount) -> Self {
+    fn from_amount(measure: Measure, amount: access::Amount) -> Self {
         match measure {
             Measure::Credits | Measure::Tokens => Self::Count(amount.0),
-            Measure::Money => Self::Money(Cost::of(amount.money())),
+            Measure::Money => Self::Money(Cost::from_nano_usd(amount.money())),
         }
     }
 }
@@ -200,8 +200,8 @@ impl BudgetView {
     }
 
     fn using(self, budget: Budget, used: access::Amount) -> Self {
-        let remaining = Amount::of(budget.measure, budget.amount.saturating_sub(used));
-        Self { used: Some(Amount::of(budget.measure, used)), remaining: Some(remaining), ..self }
+        let remaining = Amount::from_amount(budget.measure, budget.amount.saturating_sub(used));
+        Self { used: Some(Amount::from_amount(budget.measure, used)), remaining: Some(remaining), ..self }
     }
 
     /// The same budget without its amount: the scope, the measure and the period stay.

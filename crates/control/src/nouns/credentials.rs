@@ -33,7 +33,7 @@ impl VaultCredentials {
     ///
     /// # Errors
     /// A [`DatabaseError`] if the store cannot be read.
-    pub(crate) async fn of(store: &Store, user: UserId) -> Result<Self, DatabaseError> {
+    pub(crate) async fn load(store: &Store, user: UserId) -> Result<Self, DatabaseError> {
         let own = store.provider_keys(Some(user)).await?;
         let shared = store.provider_keys(None).await?;
         Ok(Self { own, shared })

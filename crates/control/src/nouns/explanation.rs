@@ -161,7 +161,7 @@ impl<'a> ExplanationSources<'a> {
         let named: Vec<&str> =
             explanation.action.iter().flat_map(|action| &action.upstreams).map(|upstream| &*upstream.name).collect();
         let upstreams = self.snapshot.traffic.upstreams.iter().filter(|upstream| named.contains(&&*upstream.name));
-        upstreams.flat_map(|upstream| SourceView::of(upstream, self.clock.now())).collect()
+        upstreams.flat_map(|upstream| SourceView::list(upstream, self.clock.now())).collect()
     }
 
     const fn budgets(self) -> BudgetSources<'a> {
@@ -178,7 +178,7 @@ impl StatefulExplanation {
     ///
     /// # Errors
     /// [`ExplanationError`].
-    pub async fn of(sources: ExplanationSources<'_>, query: ExplanationQuery) -> Result<Self, ExplanationError> {
+    pub async fn explain(sources: ExplanationSources<'_>, query: ExplanationQuery) -> Result<Self, ExplanationError> {
         let ExplanationQuery { request, holder, address } = query;
         let holder = match &holder {
             Some(name) => Some(Holder::find(sources, name).await?),

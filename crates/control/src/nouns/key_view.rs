@@ -108,7 +108,7 @@ impl From<Key> for KeyView {
             admin: key.is_admin,
             labels: labels_view::view(&key.labels),
             previous: key.previous.map(Previous::from),
-            bound: Bound::of(&key.bounds),
+            bound: Bound::from_bounds(&key.bounds),
         }
     }
 }
@@ -121,7 +121,7 @@ impl From<PreviousSecret> for Previous {
 }
 
 impl Bound {
-    pub(crate) fn of(bounds: &KeyBounds) -> Self {
+    pub(crate) fn from_bounds(bounds: &KeyBounds) -> Self {
         let limits = KeyLimitsView {
             credits_per_day: bounds.credits_per_day.map(|credits| credits.0),
             requests_per_minute: bounds.requests_per_minute.map(std::num::NonZeroU32::get),

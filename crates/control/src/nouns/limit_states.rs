@@ -202,12 +202,12 @@ impl LimitStates {
     ///
     /// # Errors
     /// [`LimitStatesError`].
-    pub async fn of(sources: LimitSources<'_>) -> Result<Self, LimitStatesError> {
-        let nodes = LimitNodes::of(sources).await?;
+    pub async fn list(sources: LimitSources<'_>) -> Result<Self, LimitStatesError> {
+        let nodes = LimitNodes::count(sources).await?;
         let of_plans = BusyClients::search(sources).await?;
         let BusyKeys { keys: busy, least, left } = busiest(sources, of_plans.fullness());
         let values = busy.iter().flat_map(|(_, keys)| keys).flat_map(|key| &key.values);
-        let names = Names::of(sources.store, values).await?;
+        let names = Names::look_up(sources.store, values).await?;
         let rules = sources.snapshot.traffic.rate_limits.all();
         let items = rules.iter().zip(busy).enumerate().map(|(position, (rule, (busy_keys, keys)))| {
             let keys = keys.into_iter().map(|key| view(sources.clock, rule, key, &names)).collect();
@@ -387,7 +387,7 @@ struct Names {
 
 impl Names {
     /// Looks up each key and user of `values` once: at most [`KEYS_MAX`] of them for each dimension.
-    async fn of(store: &Store, values: impl Iterator<Item = &RawValue>) -> Result<Self, DatabaseError> {
+    async fn look_up(store: &Store, values: impl Iterator<Item = &RawValue>) -> Result<Self, DatabaseError> {
         let scopes = values.filter_map(|value| match value {
             RawValue::Key(no) => Some(BudgetScope::Key(*no)),
             RawValue::User(no) => Some(BudgetScope::User(*no)),

@@ -97,7 +97,7 @@ impl Quota {
 
 impl<'a> SpentCredits<'a> {
     /// Reads the used credits from the meter, or from the store if no live meter counts all usage.
-    pub(crate) async fn of(state: &'a State, user: UserNo, day: Day) -> Result<Self, Problem> {
+    pub(crate) async fn load(state: &'a State, user: UserNo, day: Day) -> Result<Self, Problem> {
         match &state.meter {
             Some(meter) if !meter.is_leased() => Ok(Self { by: SpentSource::Meter(meter, user), day }),
             part => {

@@ -27,7 +27,7 @@ pub(crate) struct SourceView {
 
 impl SourceView {
     /// Returns the sources of an upstream at `now`.
-    pub(crate) fn of(upstream: &Upstream, now: Timestamp) -> Vec<Self> {
+    pub(crate) fn list(upstream: &Upstream, now: Timestamp) -> Vec<Self> {
         let Some(discovery) = &upstream.discovery else { return Vec::new() };
         let view = |status: &SourceStatus| Self {
             upstream: upstream.name.to_string(),

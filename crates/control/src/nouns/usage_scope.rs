@@ -36,7 +36,7 @@ impl Scope {
     /// # Errors
     /// `not_found` for a user, a plan or a key that does not exist, and, for clients without the role admin, for each scope
     /// but `me`, so that no response reveals what exists. `bad_request` for another word, or together with a user.
-    pub(crate) async fn of(state: &State, caller: &Caller, selection: Selection<'_>) -> Result<Self, Problem> {
+    pub(crate) async fn resolve(state: &State, caller: &Caller, selection: Selection<'_>) -> Result<Self, Problem> {
         let Selection { scope, user_id, key_id } = selection;
         let key_id = match caller.only_key() {
             Some(own) if key_id.is_some_and(|id| id != own.key.0) => {
@@ -46,7 +46,7 @@ impl Scope {
             None => key_id,
         };
         let Some(word) = scope.filter(|word| *word != "me") else {
-            let user = UsageScope::of(state, caller, user_id).await?;
+            let user = UsageScope::resolve(state, caller, user_id).await?;
             let key = match key_id {
                 Some(id) => Some(user.find_key(state, id).await?),
                 None => None,
@@ -71,7 +71,7 @@ impl Scope {
                 Ok(Self { of: UsageOf::Plan(plan), user: None, key })
             }
             Some(("user", text)) => {
-                let user = UsageScope::of(state, caller, Some(id(text)?)).await?;
+                let user = UsageScope::resolve(state, caller, Some(id(text)?)).await?;
                 if key.as_ref().is_some_and(|key| key.user != user.user) {
                     return Err(Problem::new(Refusal::NotFound, NO_KEY));
                 }
@@ -79,7 +79,7 @@ impl Scope {
             }
             Some(("key", text)) => {
                 let key = any_key(state, id(text)?).await?;
-                let user = UsageScope::of(state, caller, Some(key.user.0)).await?;
+                let user = UsageScope::resolve(state, caller, Some(key.user.0)).await?;
                 Ok(Self { of: user.no.into(), user: Some(user), key: Some(key) })
             }
             None | Some(_) => Err(Problem::new(Refusal::BadRequest, SCOPES)),
@@ -116,7 +116,7 @@ impl UsageScope {
     ///
     /// # Errors
     /// `not_found` if the user does not exist, or is another user and the caller is not an admin.
-    pub(crate) async fn of(state: &State, caller: &Caller, user_id: Option<Uuid>) -> Result<Self, Problem> {
+    pub(crate) async fn resolve(state: &State, caller: &Caller, user_id: Option<Uuid>) -> Result<Self, Problem> {
         let user = Self::id(caller, user_id)?;
         if user == caller.user {
             return Ok(Self { user, no: caller.user_no, plan: caller.plan.clone() });
@@ -129,7 +129,7 @@ impl UsageScope {
     /// Returns the id of the requested user without a look-up.
     ///
     /// # Errors
-    /// The errors of [`of`](Self::of), except for a user that does not exist.
+    /// The errors of [`resolve`](Self::resolve), except for a user that does not exist.
     pub(crate) fn id(caller: &Caller, user_id: Option<Uuid>) -> Result<UserId, Problem> {
         match user_id.map(UserId) {
             None => Ok(caller.user),

@@ -119,7 +119,7 @@ pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool, e
 fn refusing(status: u16, codes: &BTreeMap<&'static str, Refusal>, errors: ErrorBodyFormat) -> Response {
     let (media_type, content) = match errors {
         ErrorBodyFormat::Json => {
-            let examples = codes.keys().map(|code| (*code, RefOr::<Example>::Ref(at("examples", code))));
+            let examples = codes.keys().map(|code| (*code, RefOr::<Example>::Ref(component_ref("examples", code))));
             let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error")));
             (JSON, content.examples_from_iter(examples))
         }
@@ -146,10 +146,10 @@ fn script(refusal: Refusal) -> Example {
 
 fn add_headers(answer: &mut Response, headers: &[HeaderDescription]) {
     for header in headers {
-        answer.headers.insert(header.name.to_owned(), RefOr::Ref(at("headers", header.name)));
+        answer.headers.insert(header.name.to_owned(), RefOr::Ref(component_ref("headers", header.name)));
     }
 }
 
-fn at(kind: &str, name: &str) -> Ref {
+fn component_ref(kind: &str, name: &str) -> Ref {
     Ref::new(format!("#/components/{kind}/{name}"))
 }

@@ -73,10 +73,10 @@ pub(crate) fn proxy(process: &Process) -> String {
     }
     let mut of_tcp = process.listen.iter().filter_map(|listener| Some((listener.scheme(), listener.address.tcp()?)));
     match (of_tcp.next(), process.listen.first()) {
-        (Some((scheme, address)), _) => at(scheme, address),
+        (Some((scheme, address)), _) => base_url(scheme, address),
         // The name of a Unix socket.
         (None, Some(listener)) => format!("{}://localhost", listener.scheme()),
-        (None, None) => at("http", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+        (None, None) => base_url("http", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn proxy_origin(process: &Process) -> String {
     url
 }
 
-fn at(scheme: &str, mut address: SocketAddr) -> String {
+fn base_url(scheme: &str, mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         // The listener accepts on all addresses. Loopback always works on this machine.
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));

@@ -57,7 +57,7 @@ impl Finance {
     /// # Errors
     /// Errors of the store.
     pub(crate) async fn permits(app: &App, caller: &Caller) -> Result<bool, Problem> {
-        Ok(caller.key().is_none() && HeldRoles::of(app, caller).await?.sees_all())
+        Ok(caller.key().is_none() && HeldRoles::load(app, caller).await?.sees_all())
     }
 }
 
@@ -66,7 +66,7 @@ impl FromRequestParts<Arc<App>> for Finance {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let Person(caller) = Person::from_request_parts(parts, app).await?;
-        HeldRoles::of(app, &caller).await?.require_finance()?;
+        HeldRoles::load(app, &caller).await?.require_finance()?;
         Ok(Self(caller))
     }
 }

@@ -79,7 +79,7 @@ pub(crate) struct DayText(Bytes);
 
 impl DayText {
     /// Returns the text of a response; every response can be written.
-    pub(crate) fn of(response: &DayResponse) -> Option<Self> {
+    pub(crate) fn from_response(response: &DayResponse) -> Option<Self> {
         response.text().map(|text| Self(text.into()))
     }
 }
@@ -118,7 +118,7 @@ impl DayCache {
     /// Returns the text of a response that [`find`](Self::find) returns.
     pub(crate) fn text(&self, key: &ResponseKey, today_max: Duration) -> Option<DayText> {
         let kept = self.kept(key, today_max)?;
-        kept.text.get_or_init(|| DayText::of(&kept.response)).clone()
+        kept.text.get_or_init(|| DayText::from_response(&kept.response)).clone()
     }
 
     fn kept(&self, key: &ResponseKey, today_max: Duration) -> Option<Arc<KeptResponse>> {

@@ -114,7 +114,7 @@ impl Outbound {
     }
 
     async fn status(&self, tested: TestedCredential<'_>) -> Result<StatusCode, NoAnswer> {
-        let Question { origin, tls: own, request } = Question::of(tested).ok_or(NoAnswer::Request)?;
+        let Question { origin, tls: own, request } = Question::from_credential(tested).ok_or(NoAnswer::Request)?;
         let stream = match origin.scheme {
             Scheme::H2c => return Err(NoAnswer::H2c),
             Scheme::Http | Scheme::Https => tcp(&origin).await?,
@@ -140,7 +140,7 @@ fn http1_config(tls: &UpstreamTls) -> Arc<ClientConfig> {
 }
 
 impl<'a> Question<'a> {
-    fn of(tested: TestedCredential<'a>) -> Option<Self> {
+    fn from_credential(tested: TestedCredential<'a>) -> Option<Self> {
         let TestedCredential { provider, secret, .. } = tested;
         if provider.has_service_accounts() {
             return Self::for_token(tested);

@@ -103,7 +103,7 @@ struct AuditActor {
 }
 
 impl AuditActor {
-    fn of(actor: Actor, user_name: Option<String>) -> Self {
+    fn from_actor(actor: Actor, user_name: Option<String>) -> Self {
         let (kind, user_id, session_id, key_id) = match actor.by {
             ActorKind::Command => ("command", None, None, None),
             ActorKind::System => ("system", None, None, None),
@@ -120,7 +120,7 @@ impl From<AuditLine> for AuditEntry {
         Self {
             id: line.place.id,
             at: rfc3339(line.place.at),
-            actor: AuditActor::of(line.actor, line.actor_name),
+            actor: AuditActor::from_actor(line.actor, line.actor_name),
             action: line.action,
             target_id: line.target,
             user_id: line.owner,

@@ -174,7 +174,7 @@ pub(super) struct StoredView {
 }
 
 impl ConfigurationView {
-    fn of(running: &RunningText, key: Option<&ConfigurationKey>) -> Self {
+    fn from_running(running: &RunningText, key: Option<&ConfigurationKey>) -> Self {
         Self {
             source: running.stored.as_ref().map_or("file", |stored| stored.source.as_str()),
             name: running.name.clone(),
@@ -183,13 +183,13 @@ impl ConfigurationView {
             applied_at: rfc3339(running.applied_at),
             yaml: running.masked(),
             settings: running.settings.iter().map(Setting::without_reference).collect(),
-            etcd: key.map(KeyView::of),
+            etcd: key.map(KeyView::from_key),
         }
     }
 }
 
 impl KeyView {
-    fn of(key: &ConfigurationKey) -> Self {
+    fn from_key(key: &ConfigurationKey) -> Self {
         let KeyStatus { revision, responded_at, unreachable, refused } = key.status();
         Self {
             key: key.name.to_string(),
@@ -214,7 +214,7 @@ impl From<ConfigurationResult> for ChangesView {
 }
 
 impl HistoryEntry {
-    fn of(stored: StoredConfiguration, running: &RunningText) -> Self {
+    fn from_stored(stored: StoredConfiguration, running: &RunningText) -> Self {
         Self {
             is_running: running.stored.as_ref().is_some_and(|in_force| in_force.id == stored.id),
             id: stored.id,
@@ -315,7 +315,7 @@ fn tag(digest: &str) -> [(header::HeaderName, String); 1] {
     }))))]
 pub(super) async fn show(State(app): State<Arc<App>>, _: Admin) -> Result<impl IntoResponse, Problem> {
     let running = app.configurator.running();
-    Ok((tag(&running.digest), Json(ConfigurationView::of(&running, app.configurator.key()))))
+    Ok((tag(&running.digest), Json(ConfigurationView::from_running(&running, app.configurator.key()))))
 }
 
 /// Applies a configuration on every server with the same file.
@@ -371,7 +371,10 @@ pub(super) async fn validate(
 pub(super) async fn history(State(app): State<Arc<App>>, _: Admin) -> Result<Json<HistoryView>, Problem> {
     let running = app.configurator.running();
     let stored = app.store.configurations().await?;
-    Ok(Json(HistoryView { items: stored.into_iter().map(|one| HistoryEntry::of(one, &running)).collect(), next: None }))
+    Ok(Json(HistoryView {
+        items: stored.into_iter().map(|one| HistoryEntry::from_stored(one, &running)).collect(),
+        next: None,
+    }))
 }
 
 /// Returns one of the last 20 configurations with its text.
@@ -392,7 +395,7 @@ pub(super) async fn entry(
     let id = Uuid::try_parse(&id).map_err(|_| ApplyError::Unknown)?;
     let stored = app.store.find_configuration(id).await?.ok_or(ApplyError::Unknown)?;
     let yaml = stored.text.clone();
-    Ok(Json(StoredView { entry: HistoryEntry::of(stored, &app.configurator.running()), yaml }))
+    Ok(Json(StoredView { entry: HistoryEntry::from_stored(stored, &app.configurator.running()), yaml }))
 }
 
 /// Applies an earlier configuration again, as a new entry of the history.

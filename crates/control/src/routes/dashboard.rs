@@ -214,7 +214,7 @@ impl From<OverviewModel> for OverviewModelView {
 }
 
 impl Latency {
-    fn of(newest: &[RequestLine]) -> Self {
+    fn from_requests(newest: &[RequestLine]) -> Self {
         let sent = newest.iter().filter(|line| line.attempts > 0 && line.counted.is_none());
         let mut took: Vec<u64> = sent.map(|line| line.duration_us).collect();
         took.sort_unstable();
@@ -238,7 +238,7 @@ impl Latency {
 
 impl OverviewErrorRate {
     #[expect(clippy::cast_precision_loss, reason = "a rate of a day's requests")]
-    fn of(results: ResultTotals) -> Self {
+    fn from_results(results: ResultTotals) -> Self {
         let ResultTotals { succeeded, refused, errors: today } = results;
         let requests = succeeded + today;
         let rate = (requests > 0).then(|| today as f64 / requests as f64);
@@ -282,13 +282,13 @@ pub(super) async fn overview(
     let of_scope = scope.as_deref().filter(|word| *word != "me" && !word.starts_with("user:"));
     if let Some(word) = of_scope {
         let selection = Selection { scope: Some(word), user_id, key_id: None };
-        return of_scope::overview(&app, Scope::of(&app, &caller, selection).await?).await.map(Json);
+        return of_scope::overview(&app, Scope::resolve(&app, &caller, selection).await?).await.map(Json);
     }
     let user_id = match scope.as_deref() {
         None | Some("me") => user_id,
         Some(_) => {
             let selection = Selection { scope: scope.as_deref(), user_id, key_id: None };
-            Scope::of(&app, &caller, selection).await?.user.map(|user| user.user.0)
+            Scope::resolve(&app, &caller, selection).await?.user.map(|user| user.user.0)
         }
     };
     let user = UsageScope::id(&caller, user_id)?;
@@ -301,7 +301,7 @@ pub(super) async fn overview(
         overview = read(&app, user, since, today).await?;
     }
     let scope = UsageScope { user, no, plan: Arc::new(overview.user.plan.clone()) };
-    let key = budgets::BudgetKey::of(&caller, &scope);
+    let key = budgets::BudgetKey::from_caller(&caller, &scope);
     let query = BudgetQuery { role: caller.role, scope: &scope, key };
     let budgets = budgets::holding(app.budget_sources(&app.live.load_full()), query, today).await?;
     Ok(Json(response(&app, overview, budgets, today)))
@@ -320,7 +320,7 @@ fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, to
     let used = app.meter.as_ref().map_or(Credits::ZERO, |meter| meter.used(of_user, today).credits()).max(recorded);
     let quota = Quota::new(user.plan.credits_per_day, used, today);
     let pending_credits = quota::pending(&quota, recorded);
-    let latency = Latency::of(&overview.newest);
+    let latency = Latency::from_requests(&overview.newest);
     OverviewResponse {
         user: Some(Account::from(user)),
         plan: Some(OverviewPlanView::from(&user.plan)),
@@ -337,7 +337,7 @@ fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, to
         keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
         models: overview.models.into_iter().map(OverviewModelView::from).collect(),
         latency,
-        errors: OverviewErrorRate::of(overview.results_today),
+        errors: OverviewErrorRate::from_results(overview.results_today),
         recent: overview.newest.into_iter().take(RECENT).map(RequestItem::from).collect(),
     }
 }

@@ -122,5 +122,5 @@ pub(super) async fn explain(
     let board = &app.board;
     let sources = ExplanationSources { store, snapshot: &snapshot, clock, counters, board };
     let query = ExplanationQuery { request, holder, address };
-    Ok(Json(StatefulExplanation::of(sources, query).await?))
+    Ok(Json(StatefulExplanation::explain(sources, query).await?))
 }

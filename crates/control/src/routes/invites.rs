@@ -125,7 +125,7 @@ pub(super) async fn create(
         return Err(Problem::new(Refusal::Conflict, message));
     }
     let email = email.as_deref().map(input::address_of).transpose()?;
-    let ticket = NewTicket::of(&app, INVITE_FOR)?;
+    let ticket = NewTicket::generate(&app, INVITE_FOR)?;
     let (hash, expires_at) = ticket.hash_and_expiry();
     let new = NewLink { purpose: Purpose::Invite { email, plan }, hash, expires_at };
     let created = app.store.make_link(&caller.actor(), new).await?;

@@ -133,7 +133,7 @@ pub(super) struct KeyWithSecret {
 }
 
 impl KeyWithSecret {
-    fn of(secret: &ApiKey, stored: Key) -> Self {
+    fn new(secret: &ApiKey, stored: Key) -> Self {
         Self { key: secret.expose().to_owned(), view: stored.into() }
     }
 }
@@ -262,7 +262,7 @@ pub(super) async fn create(
     KeyOwner(caller): KeyOwner,
     request: Request,
 ) -> Result<(StatusCode, Json<KeyWithSecret>), Problem> {
-    let idempotency = IdempotencyKey::of(request.headers())?;
+    let idempotency = IdempotencyKey::from_headers(request.headers())?;
     let body: NewKeyRequest = input::required(request, app.limits.body).await?;
     let CheckedNewKey { user_id, label, expires_at, bounds, is_admin } = body.read(app.clock.now())?;
     if is_admin {
@@ -283,7 +283,7 @@ pub(super) async fn create(
             stored
         }
     };
-    Ok((StatusCode::CREATED, Json(KeyWithSecret::of(&secret, stored))))
+    Ok((StatusCode::CREATED, Json(KeyWithSecret::new(&secret, stored))))
 }
 
 /// Changes a key's label, expiry, scopes, limits or addresses; admins also its labels.
@@ -362,7 +362,7 @@ pub(super) async fn rotate(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<KeyWithSecret>, Problem> {
-    let idempotency = IdempotencyKey::of(request.headers())?;
+    let idempotency = IdempotencyKey::from_headers(request.headers())?;
     let body: Option<KeyRotationRequest> = input::json(request, app.limits.body).await?;
     let grace = body.map(KeyRotationRequest::read).transpose()?.unwrap_or_default();
     let key = reach::key_to_change(&app, &caller, &id).await?;
@@ -381,7 +381,7 @@ pub(super) async fn rotate(
         }
     };
     app.sessions.forget_all_of(key.user);
-    Ok(Json(KeyWithSecret::of(&secret, stored)))
+    Ok(Json(KeyWithSecret::new(&secret, stored)))
 }
 
 /// Maps an error of the store: the user of a new key may have been named by the client.

@@ -43,5 +43,5 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<L
     let store = &app.store;
     let ledger = &app.ledger;
     let clock = &app.clock;
-    Ok(Json(LimitStates::of(LimitSources { store, ledger, snapshot: &snapshot, clock, live }).await?))
+    Ok(Json(LimitStates::list(LimitSources { store, ledger, snapshot: &snapshot, clock, live }).await?))
 }

@@ -47,7 +47,7 @@ pub(super) async fn watch(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let LiveQuery { topics, scope } = input::query(request.uri())?;
-    let handshake = match Handshake::of(request.headers()) {
+    let handshake = match Handshake::from_headers(request.headers()) {
         Ok(handshake) => handshake,
         Err(refused) => return Ok(refused.into_response()),
     };
@@ -55,7 +55,7 @@ pub(super) async fn watch(
         csrf::check_socket(&app, request.headers())?;
     }
     let visible = VisibleScope::of_query(&app, &caller, scope.as_deref()).await?;
-    let sees_all = HeldRoles::of(&app, &caller).await?.sees_all();
+    let sees_all = HeldRoles::load(&app, &caller).await?.sees_all();
     let topics = LiveTopic::of_query(topics.as_deref(), sees_all)?;
     let upgrade = handshake.as_ref().map(|_| hyper::upgrade::on(&mut request));
     let (mut head, _) = request.into_parts();

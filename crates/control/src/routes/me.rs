@@ -44,7 +44,7 @@ pub(super) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Js
     let user = app.store.find_user(&UserRef::Id(caller.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
     let finance = Finance::permits(&app, &caller).await?;
-    let roles = HeldRoles::of(&app, &caller).await?.names();
+    let roles = HeldRoles::load(&app, &caller).await?.names();
     let key_id = caller.key().map(|key| key.key);
     let session_id = match caller.via {
         SignInMethod::Session { id, .. } => Some(id),

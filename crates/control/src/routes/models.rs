@@ -220,7 +220,7 @@ impl ModelView {
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, KeyReader(caller): KeyReader) -> Result<Json<Models>, Problem> {
-    let credentials = VaultCredentials::of(&app.store, caller.user).await?;
+    let credentials = VaultCredentials::load(&app.store, caller.user).await?;
     let snapshot = app.live.load_full();
     let key: Option<&Principal> = caller.key().map(|key| &**key);
     let opens = |name: &str| key.is_none_or(|key| key.bounds.opens_model(name));

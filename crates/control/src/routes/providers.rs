@@ -186,7 +186,7 @@ impl From<&Credential> for ConfiguredCredential {
 
 impl ProviderHealth {
     /// Judges the responses of one provider, newest first.
-    fn of<'a>(responses: impl Iterator<Item = &'a ProviderResponse>) -> Self {
+    fn from_responses<'a>(responses: impl Iterator<Item = &'a ProviderResponse>) -> Self {
         let mut health = Self {
             status: HealthStatus::Unknown,
             requests: 0,
@@ -268,7 +268,7 @@ impl ProviderView {
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Providers>, Problem> {
-    let stored = VaultCredentials::of(&app.store, caller.user).await?;
+    let stored = VaultCredentials::load(&app.store, caller.user).await?;
     let user = (caller.role != Role::Admin).then_some(caller.user_no);
     let responses = app.ledger.newest_responses(user, app.clock.now().before(HEALTH_PERIOD)).await?;
     let snapshot = app.live.load_full();
@@ -285,7 +285,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
             (None, None) => false,
         };
         let of_provider = responses.iter().filter(is_of);
-        let view = ProviderView::new(provider, offered, &caller, &stored, ProviderHealth::of(of_provider));
+        let view = ProviderView::new(provider, offered, &caller, &stored, ProviderHealth::from_responses(of_provider));
         let of_provider = |status: &&TargetStatus| status.provider == provider.name;
         let targets = || targets.iter().filter(of_provider).map(|status| TargetView::new(status, now)).collect();
         ProviderView { targets: (caller.role == Role::Admin).then(targets), ..view }
@@ -310,7 +310,7 @@ mod tests {
                 is_complete: *is_complete,
             })
             .collect();
-        let health = ProviderHealth::of(responses.iter());
+        let health = ProviderHealth::from_responses(responses.iter());
         assert_eq!((health.status, health.failures), (status, failures), "{responses:?}");
         assert_eq!(health.requests, responses.len() as u64);
         health

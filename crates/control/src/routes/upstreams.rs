@@ -129,7 +129,7 @@ pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Res
             .iter()
             .map(|backend| BackendView::new(&upstream.name, &backend.origin, Some(backend.weight), &states))
             .collect(),
-        sources: SourceView::of(upstream, now),
+        sources: SourceView::list(upstream, now),
     });
     let providers = live.traffic.providers.iter().map(|provider| UpstreamView {
         name: provider.name.to_string(),

@@ -165,7 +165,7 @@ pub(super) struct UserDetail {
 }
 
 impl UserDetail {
-    async fn of(app: &App, user: &User) -> Result<Self, Problem> {
+    async fn load(app: &App, user: &User) -> Result<Self, Problem> {
         let grants = app.store.grants(user.id).await?;
         Ok(Self {
             user: Account::from(user),
@@ -239,11 +239,11 @@ pub(super) async fn create(
         let user = app.store.create_user(&caller.actor(), new).await?;
         return Ok((StatusCode::CREATED, Json(CreatedUser { user: Account::from(&user), password_link: None })));
     }
-    let ticket = NewTicket::of(&app, PASSWORD_FOR)?;
+    let ticket = NewTicket::generate(&app, PASSWORD_FOR)?;
     let (hash, expires_at) = ticket.hash_and_expiry();
     let (user, link) = app.store.create_user_with_link(&caller.actor(), new, hash, expires_at).await?;
     let created =
-        CreatedUser { user: Account::from(&user), password_link: Some(PasswordLink::of(ticket.url(&app), &link)) };
+        CreatedUser { user: Account::from(&user), password_link: Some(PasswordLink::new(ticket.url(&app), &link)) };
     Ok((StatusCode::CREATED, Json(created)))
 }
 
@@ -257,7 +257,7 @@ pub(super) async fn show(
     Segment(id): Segment,
 ) -> Result<Json<UserDetail>, Problem> {
     let user = find(&app, &id).await?;
-    Ok(Json(UserDetail::of(&app, &user).await?))
+    Ok(Json(UserDetail::load(&app, &user).await?))
 }
 
 /// Changes a user's name, plan, status, role, grants or labels on every server within a second.
@@ -303,7 +303,7 @@ pub(super) async fn change(
     let changed = app.store.change_user(&caller.actor(), &user, change).await;
     let changed = changed.map_err(|error| if let UserError::NoUser(_) = error { missing() } else { error.into() })?;
     app.sessions.forget_all_of(changed.id);
-    Ok(Json(UserDetail::of(&app, &changed).await?))
+    Ok(Json(UserDetail::load(&app, &changed).await?))
 }
 
 /// Refuses a plan by hand for a user whose plan follows from a subscription: the next change of that would undo it.
@@ -338,12 +338,12 @@ pub(super) async fn password_link(
         return Err(Problem::new(Refusal::Conflict, "a service user has no password; create a key for it"));
     }
     let user = user.id;
-    let ticket = NewTicket::of(&app, PASSWORD_FOR)?;
+    let ticket = NewTicket::generate(&app, PASSWORD_FOR)?;
     let (hash, expires_at) = ticket.hash_and_expiry();
     let new = NewLink { purpose: Purpose::Password { user }, hash, expires_at };
     let link = app.store.make_link(&caller.actor(), new).await;
     let link = link.map_err(|error| if let LinkError::NoUser(_) = error { missing() } else { error.into() })?;
-    Ok((StatusCode::CREATED, Json(PasswordLink::of(ticket.url(&app), &link))))
+    Ok((StatusCode::CREATED, Json(PasswordLink::new(ticket.url(&app), &link))))
 }
 
 /// Signs a user out everywhere: ends all sessions permanently.

@@ -22,7 +22,7 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 pub(crate) struct Address(pub(crate) IpAddr);
 
 impl Address {
-    pub(crate) fn of(parts: &Parts, app: &App) -> Self {
+    pub(crate) fn from_parts(parts: &Parts, app: &App) -> Self {
         // A router in a unit test has no connection. Its requests count as local.
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
         let fields = parts.headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
@@ -34,6 +34,6 @@ impl FromRequestParts<Arc<App>> for Address {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(Self::of(parts, app))
+        Ok(Self::from_parts(parts, app))
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct AccountHash(String);
 impl AccountHash {
     /// The account of an e-mail address as a client writes it. Case and surrounding spaces make no difference, and the
     /// text does not have to be a valid address. `phc` is `None` for an account that does not exist or has no password.
-    pub(crate) fn of(email: &str, phc: Option<&Secret>) -> Self {
+    pub(crate) fn from_email(email: &str, phc: Option<&Secret>) -> Self {
         let mut hash = Sha256::new();
         hash.update(email.trim().to_lowercase().as_bytes());
         hash.update([0]);

@@ -108,8 +108,8 @@ impl Caller {
     ///
     /// # Errors
     /// The reason why the credential is invalid; `unauthorized` without any credential.
-    pub(crate) async fn of(parts: &Parts, app: &App) -> Result<Self, Problem> {
-        let address = Address::of(parts, app);
+    pub(crate) async fn authenticate(parts: &Parts, app: &App) -> Result<Self, Problem> {
+        let address = Address::from_parts(parts, app);
         match presented(&parts.headers)? {
             Some(token) if is_token(token) => Self::signed_in(app, token, address).await,
             Some(key) => {
@@ -118,7 +118,7 @@ impl Caller {
                 Ok(caller)
             }
             None => {
-                let token = Cookies::of(app).read(&parts.headers)?.session.ok_or_else(|| {
+                let token = Cookies::from_app(app).read(&parts.headers)?.session.ok_or_else(|| {
                     missing("send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`, or sign in")
                 })?;
                 csrf::check(app, &parts.method, &parts.headers)?;
@@ -334,7 +334,7 @@ impl FromRequestParts<Arc<App>> for KeyReader {
 async fn judged(parts: &Parts, app: &App) -> Result<Caller, Problem> {
     match parts.extensions.get::<Authentication>() {
         Some(Authentication(judged)) => Result::clone(judged),
-        None => Caller::of(parts, app).await,
+        None => Caller::authenticate(parts, app).await,
     }
 }
 

@@ -50,11 +50,11 @@ impl CookieTokens<'_> {
 impl Cookies {
     /// The cookies of a listener. They are plain only if control is on loopback and neither it nor its public URL has
     /// TLS, so that only this machine could listen in.
-    pub(crate) fn of(app: &App) -> Self {
+    pub(crate) fn from_app(app: &App) -> Self {
         let snapshot = app.live.load();
         let public = snapshot.process.public_url.control.as_deref();
         let has_tls = snapshot.process.control.tls.is_some() || public.is_some_and(|url| url.starts_with("https://"));
-        let kind = Kind::at(app.loopback, has_tls);
+        let kind = Kind::for_listener(app.loopback, has_tls);
         Self::named(kind, snapshot.process.brand.slug())
     }
 
@@ -130,7 +130,7 @@ impl Cookies {
 }
 
 impl Kind {
-    const fn at(loopback: bool, has_tls: bool) -> Self {
+    const fn for_listener(loopback: bool, has_tls: bool) -> Self {
         if loopback && !has_tls { Self::Plain } else { Self::Host }
     }
 }
@@ -150,9 +150,9 @@ mod tests {
 
     #[test]
     fn they_are_plain_on_loopback_without_tls_only() {
-        assert_eq!(Kind::at(true, false), Kind::Plain);
+        assert_eq!(Kind::for_listener(true, false), Kind::Plain);
         for (loopback, behind_tls) in [(true, true), (false, false), (false, true)] {
-            assert_eq!(Kind::at(loopback, behind_tls), Kind::Host);
+            assert_eq!(Kind::for_listener(loopback, behind_tls), Kind::Host);
         }
     }
 

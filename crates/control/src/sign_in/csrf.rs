@@ -66,7 +66,7 @@ fn refuse_unless(app: &App, headers: &HeaderMap, pass: &[Sender]) -> Result<(), 
     let pages = Pages {
         public: snapshot.process.public_url.control.as_deref(),
         allowed: &snapshot.process.control.allowed_origins,
-        over_tls: Cookies::of(app).over_tls(),
+        over_tls: Cookies::from_app(app).over_tls(),
     };
     if pass.contains(&sender(headers, pages)) {
         return Ok(());
@@ -123,8 +123,8 @@ impl Pages<'_> {
 
     /// Whether `origin` is the origin of the request's target: the public URL, or the host that the browser requested.
     fn are_at(self, origin: &str, headers: &HeaderMap) -> bool {
-        let Some(origin) = Origin::of(origin) else { return false };
-        let public = self.public.and_then(Origin::of);
+        let Some(origin) = Origin::from_url(origin) else { return false };
+        let public = self.public.and_then(Origin::from_url);
         if public.is_some_and(|public| public.is(origin)) {
             return true;
         }
@@ -145,7 +145,7 @@ struct Origin<'a> {
 
 impl<'a> Origin<'a> {
     /// The origin of a URL.
-    fn of(url: &'a str) -> Option<Self> {
+    fn from_url(url: &'a str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
         let fits = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));

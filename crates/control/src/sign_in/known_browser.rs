@@ -25,7 +25,7 @@ impl KnownBrowser {
     ///
     /// # Errors
     /// `internal` in a process that serves no sign-in.
-    pub(crate) fn of(app: &App, user: UserId, phc: &Secret) -> Result<Self, Problem> {
+    pub(crate) fn issue(app: &App, user: UserId, phc: &Secret) -> Result<Self, Problem> {
         let now = app.clock.now();
         let id = TokenId(Ids::new(app.clock.clone()).next_uuid());
         let claims = Claims { id, user, session: password_id(phc), issued_at: now, expires_at: now.after(KNOWN_FOR) };
@@ -34,13 +34,13 @@ impl KnownBrowser {
 
     /// Sets the cookie in a response.
     pub(crate) fn set(&self, app: &App, headers: &mut HeaderMap) {
-        Cookies::of(app).set_known(headers, &self.0, KNOWN_FOR);
+        Cookies::from_app(app).set_known(headers, &self.0, KNOWN_FOR);
     }
 
     /// Returns the browser of a request, if this user has signed in with it and the stored password is still `phc`. An
     /// invalid or expired cookie counts as missing.
     pub(crate) fn find(app: &App, headers: &HeaderMap, user: UserId, phc: &Secret) -> Option<TokenId> {
-        let token = Cookies::of(app).read(headers).ok()?.known?;
+        let token = Cookies::from_app(app).read(headers).ok()?.known?;
         let claims = signer(app)?.read(token, app.clock.now()).ok()?;
         (claims.user == user && claims.session == password_id(phc)).then_some(claims.id)
     }

@@ -77,7 +77,7 @@ enum LimitParty {
 }
 
 impl LimitParty {
-    fn of(judged: &Result<Caller, Problem>) -> Self {
+    fn from_authentication(judged: &Result<Caller, Problem>) -> Self {
         match judged {
             Ok(Caller { via: SignInMethod::Key(principal), .. }) => Self::Key(principal.key),
             Ok(Caller { via: SignInMethod::Session { id, .. }, .. }) => Self::Session(*id),
@@ -114,14 +114,14 @@ pub(crate) async fn limit(State(app): State<Arc<App>>, request: Request, next: N
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    let address = Address::of(&parts, &app);
+    let address = Address::from_parts(&parts, &app);
     let crowd = crowd(&app, address);
     if !crowd.allowed {
         return with_limit_fields(refusal(&app, &crowd).into_response(), &crowd);
     }
-    let judging = tokio::time::timeout(app.limits.call, Caller::of(&parts, &app)).await;
+    let judging = tokio::time::timeout(app.limits.call, Caller::authenticate(&parts, &app)).await;
     let judged = judging.unwrap_or_else(|_| Err(Problem::late()));
-    let party = LimitParty::of(&judged);
+    let party = LimitParty::from_authentication(&judged);
     parts.extensions.insert(Authentication(Arc::new(judged)));
     if party == LimitParty::Unauthenticated && parts.method == Method::POST && path == Some(VALIDATE) {
         return validated(&app, address, Request::from_parts(parts, body), next).await;

@@ -28,7 +28,7 @@ pub(crate) struct PasswordLink {
 }
 
 impl PasswordLink {
-    pub(crate) fn of(url: String, stored: &Link) -> Self {
+    pub(crate) fn new(url: String, stored: &Link) -> Self {
         Self { url, expires_at: rfc3339(stored.expires_at) }
     }
 }
@@ -44,7 +44,7 @@ impl NewTicket {
     ///
     /// # Errors
     /// `internal` without randomness.
-    pub(crate) fn of(app: &App, lasts: Duration) -> Result<Self, Problem> {
+    pub(crate) fn generate(app: &App, lasts: Duration) -> Result<Self, Problem> {
         let ticket = Ticket::generate(ticket::TicketKind::Link).map_err(Problem::fault)?;
         Ok(Self { ticket, expires_at: app.clock.now().after(lasts) })
     }

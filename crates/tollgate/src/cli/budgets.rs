@@ -93,7 +93,7 @@ pub(crate) struct AmountFlags {
 
 impl AmountFlags {
     /// The measure, and the amount or `None` to remove the budget.
-    pub(crate) fn of(&self) -> Option<(Measure, Option<Amount>)> {
+    pub(crate) fn measure_and_amount(&self) -> Option<(Measure, Option<Amount>)> {
         let Self { money, credits, tokens, none } = *self;
         let flags = [
             (Measure::Money, money.map(Amount::of_money)),

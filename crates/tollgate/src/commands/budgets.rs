@@ -39,7 +39,7 @@ pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
 
 async fn set(store: &Store, SetBudget { scope, amount, per, .. }: &SetBudget) -> anyhow::Result<String> {
     let holder = holder(store, scope).await?;
-    let (measure, amount) = amount.of().context("no amount was given")?;
+    let (measure, amount) = amount.measure_and_amount().context("no amount was given")?;
     let of_plan = match (&scope.user, amount) {
         (Some(name), Some(amount)) => lower(&user(store, name).await?.plan, Budget { measure, per: *per, amount }),
         (None, _) | (_, None) => String::new(),
@@ -86,7 +86,7 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
     let budgets = store.budgets().await?;
     let ids = store.scope_ids(budgets.iter().map(|stored| stored.scope)).await?;
     for stored in budgets {
-        listed.push(BudgetUsage::of(store, stored, today).await?);
+        listed.push(BudgetUsage::load(store, stored, today).await?);
     }
     Ok(match listed.as_slice() {
         all if json => {
@@ -99,7 +99,7 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
 }
 
 impl BudgetUsage {
-    async fn of(store: &Store, stored: StoredBudget, today: Day) -> anyhow::Result<Self> {
+    async fn load(store: &Store, stored: StoredBudget, today: Day) -> anyhow::Result<Self> {
         let period = Period::containing(stored.budget.per, today);
         let spent = store.charge_of(stored.scope, period).await?.amount_of(stored.budget.measure);
         Ok(Self { stored, period, spent })

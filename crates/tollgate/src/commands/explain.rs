@@ -58,7 +58,7 @@ fn of_holder(
         let board = BackendBoard::default();
         let sources = ExplanationSources { store: &store, snapshot, clock: &clock, counters: None, board: &board };
         let query = ExplanationQuery { request, holder: Some(holder), address };
-        let explanation = StatefulExplanation::of(sources, query).await;
+        let explanation = StatefulExplanation::explain(sources, query).await;
         store.close().await;
         Ok(explanation?)
     })

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
         let ledger = Ledger::new(store.clone());
         let clock = Clock::system();
         let sources = LimitSources { store: &store, ledger: &ledger, snapshot: &snapshot, clock: &clock, live: None };
-        let states = LimitStates::of(sources).await;
+        let states = LimitStates::list(sources).await;
         store.close().await;
         let states = states.map_err(|error| match error {
             LimitStatesError::Database(error) => anyhow::Error::from(failure::of_store(&snapshot.process, error)),

@@ -24,7 +24,7 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Returns the folder inside of the data folder `data`.
-    pub(super) fn at(data: &Path) -> Self {
+    pub(super) fn in_data_folder(data: &Path) -> Self {
         Self { data: data.to_owned(), folder: data.join(NAME) }
     }
 

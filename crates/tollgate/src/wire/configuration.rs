@@ -102,7 +102,7 @@ pub(super) struct WatchedFile {
 impl WatchedFile {
     /// Returns the identity of each file's content now.
     pub(super) async fn all(files: Vec<PathBuf>) -> Result<Vec<Self>, JobError> {
-        let look = move || files.iter().map(|file| Self::of(file)).collect();
+        let look = move || files.iter().map(|file| Self::from_path(file)).collect();
         Ok(tokio::task::spawn_blocking(look).await?)
     }
 
@@ -111,7 +111,7 @@ impl WatchedFile {
         Self { target: file, content: None }
     }
 
-    fn of(path: &Path) -> Self {
+    fn from_path(path: &Path) -> Self {
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let time = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
         let content = std::fs::metadata(&target).ok().map(|found| {

@@ -44,7 +44,7 @@ type FollowedSnapshot = (Arc<Snapshot>, Arc<[FollowedSource]>);
 fn following(live: &Arc<Live>, metrics: Arc<Metrics>, clock: Clock) -> (MemberFollowing, watch::Receiver<bool>) {
     let snapshot = live.load_full();
     let file: PathBuf = snapshot.process.data.join(FILE);
-    let own = OwnAddresses::of(&snapshot.process);
+    let own = OwnAddresses::from_process(&snapshot.process);
     let tls = proxy::tls_config();
     let (settled, has_settled) = watch::channel(false);
     let of = live.clone();

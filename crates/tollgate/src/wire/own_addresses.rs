@@ -11,7 +11,7 @@ pub(super) struct OwnAddresses(Vec<SocketAddr>);
 
 impl OwnAddresses {
     /// Returns the addresses of a process, whose ports the system has selected already.
-    pub(super) fn of(process: &Process) -> Self {
+    pub(super) fn from_process(process: &Process) -> Self {
         Self(process.tcp_listeners().collect())
     }
 

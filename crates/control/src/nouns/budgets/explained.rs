@@ -162,8 +162,8 @@ impl SubjectQuotas<'_> {
             match self.subject {
                 Ok(subject) => {
                     let used = used(sources, budget.id_and_amount(BudgetScope::Subject(subject)).0, day).await?;
-                    view.used = Some(Amount::of(budget.measure, used));
-                    view.remaining = Some(Amount::of(budget.measure, budget.amount.saturating_sub(used)));
+                    view.used = Some(Amount::from_amount(budget.measure, used));
+                    view.remaining = Some(Amount::from_amount(budget.measure, budget.amount.saturating_sub(used)));
                 }
                 Err(reason) => view.reason = Some(reason.to_owned()),
             }

@@ -18,7 +18,7 @@ pub(super) async fn mark(
     let Some(action) = explanation.action.as_mut().filter(|action| !action.targets.is_empty()) else { return Ok(()) };
     let credentials = match holder {
         Some(Holder::Key(holder)) => {
-            Some((VaultCredentials::of(sources.store, holder.user.id).await?, &holder.user.plan))
+            Some((VaultCredentials::load(sources.store, holder.user.id).await?, &holder.user.plan))
         }
         Some(Holder::Listed(_)) | None => None,
     };

@@ -32,7 +32,7 @@ impl LimitNodes {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub(super) async fn of(sources: LimitSources<'_>) -> Result<Self, DatabaseError> {
+    pub(super) async fn count(sources: LimitSources<'_>) -> Result<Self, DatabaseError> {
         let LimitSources { store, snapshot, .. } = sources;
         let is_store_shared = store.is_shared();
         let live =

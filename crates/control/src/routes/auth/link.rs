@@ -191,7 +191,7 @@ async fn choose_password(
         app.store.redeem_password(by, link.hash, RedeemedPassword { phc: &phc, same_as: same_as.as_ref() }).await?;
     app.sessions.forget_all_of(user.id);
     let mut headers = HeaderMap::new();
-    KnownBrowser::of(app, user.id, &phc)?.set(app, &mut headers);
+    KnownBrowser::issue(app, user.id, &phc)?.set(app, &mut headers);
     Ok((headers, Json(LinkUseResponse { kind: "password", user: Account::from(&user) })).into_response())
 }
 
@@ -223,9 +223,9 @@ async fn sign_up(
         (email, _) => required_text("email", email)?,
     };
     let input = SignUpInput { email, name: required_text("name", body.name)?, password: body.password };
-    let newcomer = Newcomer::of(app, Some(invitation), input)?;
+    let newcomer = Newcomer::validate(app, Some(invitation), input)?;
     let seat = app.passwords.seat()?;
-    attempts::take(&app.windows, address, Some(&AccountHash::of(newcomer.email.as_str(), None))).await?;
+    attempts::take(&app.windows, address, Some(&AccountHash::from_email(newcomer.email.as_str(), None))).await?;
     let answer_at = answer_at();
     let account = match newcomer.sign_up(app, seat, address).await? {
         SignUpOutcome::Made(user, _) => Account::from(&*user),

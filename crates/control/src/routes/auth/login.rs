@@ -72,7 +72,7 @@ pub(crate) async fn login(
     let handing = TokenTransport { in_body: body.refresh, in_cookies: true };
     let (user, credential) = match with(body)? {
         LoginMethod::Password(email, password) => {
-            by_password(&app, &headers, address, PresentedPassword::of(&email, password)).await?
+            by_password(&app, &headers, address, PresentedPassword::new(&email, password)).await?
         }
         LoginMethod::Key(key) => {
             attempts::take(&app.windows, address, None).await?;
@@ -106,8 +106,8 @@ struct PresentedPassword {
 }
 
 impl PresentedPassword {
-    fn of(email: &str, password: Secret) -> Self {
-        let address = Email::sought(email).map_err(|_| AccountHash::of(email, None));
+    fn new(email: &str, password: Secret) -> Self {
+        let address = Email::sought(email).map_err(|_| AccountHash::from_email(email, None));
         // A password this long is wrong, and so is an empty one.
         let is_short = password.expose().len() <= PASSWORD_BYTES_MAX;
         Self { address, password: if is_short { password } else { Secret::new(String::new()) } }
@@ -131,7 +131,7 @@ async fn by_password(
         Some((user, phc)) => (Some(user), phc),
         None => (None, None),
     };
-    let account = email.map_or_else(|hash| hash, |email| AccountHash::of(email.as_str(), phc.as_ref()));
+    let account = email.map_or_else(|hash| hash, |email| AccountHash::from_email(email.as_str(), phc.as_ref()));
     let browser =
         user.as_ref().zip(phc.as_ref()).and_then(|(user, phc)| KnownBrowser::find(app, headers, user.id, phc));
     let seat = attempts::seat(app, PasswordAttempt { address, account: &account, browser }).await?;

@@ -42,7 +42,7 @@ pub(crate) async fn logout(
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
     let body: Option<RefreshRequest> = input::json(Request::from_parts(parts, body), app.limits.body).await?;
-    let tokens = Cookies::of(&app).read(&headers)?;
+    let tokens = Cookies::from_app(&app).read(&headers)?;
     if let Some(token) = presented(&headers)? {
         if !caller::is_token(token) {
             return Err(Problem::new(Refusal::Forbidden, "a key has no session; revoke it instead"));
@@ -58,7 +58,7 @@ pub(crate) async fn logout(
         end_sessions(&app, tokens, address).await?;
     }
     let mut response = Json(SessionStatus { status: "signed_out" }).into_response();
-    Cookies::of(&app).clear(response.headers_mut());
+    Cookies::from_app(&app).clear(response.headers_mut());
     Ok(response)
 }
 

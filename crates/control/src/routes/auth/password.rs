@@ -56,7 +56,7 @@ pub(crate) async fn change(
     let Some((_, Some(before))) = found else { return Err(not_current()) };
     let browser = KnownBrowser::find(&app, &headers, caller.user, &before);
     // The holder of a session could guess the password here, so the attempt counts.
-    let account = AccountHash::of(email.as_str(), Some(&before));
+    let account = AccountHash::from_email(email.as_str(), Some(&before));
     let seat = attempts::seat(&app, PasswordAttempt { address: caller.address, account: &account, browser }).await?;
     let current = body.current;
     let stored = before.clone();
@@ -77,7 +77,7 @@ pub(crate) async fn change(
     app.sessions.forget_all_of(caller.user);
     let mut cookies = HeaderMap::new();
     if browser.is_some() {
-        KnownBrowser::of(&app, caller.user, &phc)?.set(&app, &mut cookies);
+        KnownBrowser::issue(&app, caller.user, &phc)?.set(&app, &mut cookies);
     }
     Ok((cookies, Json(SessionStatus { status: "password_changed" })))
 }

@@ -48,7 +48,7 @@ pub(crate) async fn refresh(
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
     let body: Option<RefreshRequest> = input::json(Request::from_parts(parts, body), app.limits.body).await?;
-    let in_cookie = Cookies::of(&app).read(&headers)?.refresh;
+    let in_cookie = Cookies::from_app(&app).read(&headers)?.refresh;
     let in_body = body.as_ref().and_then(|content| content.refresh_token.as_ref()).map(Secret::expose);
     let token = caller::one(in_cookie, in_body)?
         .ok_or_else(|| caller::missing("send the refresh token as `{\"refresh_token\": TOKEN}`, or sign in"))?;
@@ -63,7 +63,7 @@ pub(crate) async fn refresh(
         // The cookies are invalid, so the browser deletes them.
         Err(problem) => {
             let mut response = problem.into_response();
-            Cookies::of(&app).clear(response.headers_mut());
+            Cookies::from_app(&app).clear(response.headers_mut());
             Ok(response)
         }
     }

@@ -86,10 +86,13 @@ pub(crate) async fn register(
         Some(token) => Some(invitation(&app, &token).await?),
         None => None,
     };
-    let newcomer =
-        Newcomer::of(&app, invitation, SignUpInput { email: body.email, name: body.name, password: body.password })?;
+    let newcomer = Newcomer::validate(
+        &app,
+        invitation,
+        SignUpInput { email: body.email, name: body.name, password: body.password },
+    )?;
     let seat = app.passwords.seat_of_stranger()?;
-    attempts::take(&app.windows, address, Some(&AccountHash::of(newcomer.email.as_str(), None))).await?;
+    attempts::take(&app.windows, address, Some(&AccountHash::from_email(newcomer.email.as_str(), None))).await?;
 
     let answer_at = answer_at();
     let refresh = sign_in::new_refresh()?;
@@ -177,7 +180,7 @@ impl Newcomer {
     ///
     /// # Errors
     /// `signup_closed`, `unprocessable`.
-    pub(super) fn of(
+    pub(super) fn validate(
         app: &App,
         invitation: Option<Invitation>,
         SignUpInput { email, name, password }: SignUpInput,

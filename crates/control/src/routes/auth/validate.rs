@@ -106,7 +106,7 @@ pub(crate) async fn validate(
     }
     let identity = app.store.identity(hash).await??;
     let day = app.clock.now().day();
-    let spent = SpentCredits::of(&app, identity.user.no, day).await?;
+    let spent = SpentCredits::load(&app, identity.user.no, day).await?;
     let quota = spent.of_user(&identity.user.plan);
     let own = identity.key.bounds.credits_per_day.map(|limit| spent.of_key(identity.key.no, limit));
     let shows_address = caller.only_key().is_none();
@@ -125,7 +125,7 @@ pub(crate) async fn validate(
         expires_at: identity.key.expires_at.map(rfc3339),
         rotated: identity.key.rotated.is_some(),
         quota: own,
-        bound: Bound::of(&identity.key.bounds),
+        bound: Bound::from_bounds(&identity.key.bounds),
     };
     Ok(Json(KeyValidation { valid: true, user, key, quota }))
 }

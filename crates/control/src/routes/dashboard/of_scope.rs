@@ -131,11 +131,11 @@ pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewRespon
         None => None,
     };
     let quota = match &owner {
-        Some(user) => Some(SpentCredits::of(app, user.no, today).await?.of_user(&user.plan)),
+        Some(user) => Some(SpentCredits::load(app, user.no, today).await?.of_user(&user.plan)),
         None => None,
     };
     let budgets = budgets(app, &scope, today).await?;
-    let mut latency = Latency::of(&overview.newest);
+    let mut latency = Latency::from_requests(&overview.newest);
     if latency.requests == 0 && matches!((scope.of, scope.key_no()), (UsageOf::All, None)) {
         latency = Latency::of_process(&app.metrics);
     }
@@ -151,7 +151,7 @@ pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewRespon
         keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
         models: overview.models.into_iter().map(OverviewModelView::from).collect(),
         latency,
-        errors: OverviewErrorRate::of(overview.results_today),
+        errors: OverviewErrorRate::from_results(overview.results_today),
         recent: overview.newest.into_iter().take(RECENT).map(RequestItem::with_user).collect(),
     })
 }

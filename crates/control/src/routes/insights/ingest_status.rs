@@ -26,7 +26,7 @@ pub(in crate::routes) async fn show(
 ) -> Result<Json<IngestStatus>, Problem> {
     let now = app.clock.now();
     let progress = IngestProgress::new(app.store.node_progress().await?, now);
-    let sees_all = HeldRoles::of(&app, &caller).await?.sees_all();
+    let sees_all = HeldRoles::load(&app, &caller).await?.sees_all();
     let of = if sees_all { UsageOf::All } else { UsageOf::User(caller.user_no) };
     let totals = app.ledger.day_totals(of, [now.day(), now.day()]).await?;
     let (stored, refused) = totals.first().map_or((0, 0), |of| (of.results.all(), of.results.refused));

@@ -80,7 +80,7 @@ pub(in crate::routes) async fn status(
     request: Request,
 ) -> Result<Json<ReviewStatus>, Problem> {
     let ReviewQuery { id } = input::query(request.uri())?;
-    let roles = HeldRoles::of(&app, &caller).await?;
+    let roles = HeldRoles::load(&app, &caller).await?;
     let (day, reviewed) = reviewed_of(&app, &roles, id.as_deref()).await?;
     if !roles.sees_reviews(label_of(&reviewed)) {
         return Err(no_such_review());
@@ -103,7 +103,7 @@ pub(in crate::routes) async fn sign_off(
     let body: SignoffRequest = input::required(request, app.limits.body).await?;
     body.check()?;
     let SignoffRequest { role, approve, id, figures_version, comment } = body;
-    let roles = HeldRoles::of(&app, &caller).await?;
+    let roles = HeldRoles::load(&app, &caller).await?;
     let (day, reviewed) = reviewed_of(&app, &roles, id.as_deref()).await?;
     let holds = roles.holds(&role, label_of(&reviewed));
     let review = DayReview::read(&app, day, &reviewed).await?;

@@ -17,7 +17,7 @@ use crate::sign_in::caller::Caller;
 #[utoipa::path(get, path = "/roi/today", tag = "insights", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Roi, example = json!(runtime("roi_today")))))]
 pub(in crate::routes) async fn today(State(app): State<Arc<App>>, caller: Caller) -> Result<DayText, Problem> {
-    let visible = VisibleScope::of(&app, &caller, None).await?;
+    let visible = VisibleScope::resolve(&app, &caller, None).await?;
     let reader = DayReader::begin(&app, app.clock.now().day(), visible).await?;
     reader.text(DayEndpoint::Roi).await
 }

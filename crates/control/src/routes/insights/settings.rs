@@ -23,7 +23,7 @@ use crate::sign_in::caller::{Caller, Person};
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = InsightSettings, example = json!(runtime("config")))))]
 pub(in crate::routes) async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Problem> {
-    HeldRoles::of(&app, &caller).await?.require_finance()?;
+    HeldRoles::load(&app, &caller).await?.require_finance()?;
     Ok(with_tag(in_force(&app).await?))
 }
 
@@ -42,7 +42,7 @@ pub(in crate::routes) async fn change(
     Person(caller): Person,
     request: Request,
 ) -> Result<Response, Problem> {
-    HeldRoles::of(&app, &caller).await?.require_finance()?;
+    HeldRoles::load(&app, &caller).await?.require_finance()?;
     let expected = version_of(request.headers());
     let new: InsightSettings = input::required(request, app.limits.body).await?;
     let expected = expected?;

@@ -30,7 +30,7 @@ impl IdempotencyKey {
     ///
     /// # Errors
     /// `bad_request` if there are several fields, or the value is not 1 to 255 visible ASCII characters.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next().map(|value| value.as_bytes()) else { return Ok(None) };
         let is_valid = (1..=LEN_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
@@ -59,7 +59,7 @@ mod tests {
             for value in values {
                 headers.append(IDEMPOTENCY_KEY, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
             }
-            IdempotencyKey::of(&headers).map(|key| key.is_some()).map_err(|_| ())
+            IdempotencyKey::from_headers(&headers).map(|key| key.is_some()).map_err(|_| ())
         };
         let longest = "x".repeat(LEN_MAX);
         assert_eq!((of(&[]), of(&["a-1"]), of(&[&longest])), (Ok(false), Ok(true), Ok(true)));

@@ -76,7 +76,7 @@ pub(in crate::routes) async fn history(
         days @ 1..=DAYS_MAX => days,
         _ => return Err(Problem::new(Refusal::BadRequest, format!("`days` must be 1 to {DAYS_MAX}"))),
     };
-    let scope = Scope::of(&app, &caller, Selection { scope: scope.as_deref(), user_id, key_id }).await?;
+    let scope = Scope::resolve(&app, &caller, Selection { scope: scope.as_deref(), user_id, key_id }).await?;
     Ok(Json(History { days: days_of(&app, scope.of, scope.key_no(), days).await? }))
 }
 

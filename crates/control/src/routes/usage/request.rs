@@ -156,8 +156,8 @@ impl From<BilledQuantity> for OtherUnit {
 }
 
 impl Attempt {
-    fn of(attempt: RequestAttempt, traffic: &Traffic) -> Self {
-        let price = Price::of(&attempt, traffic);
+    fn from_attempt(attempt: RequestAttempt, traffic: &Traffic) -> Self {
+        let price = Price::from_attempt(&attempt, traffic);
         let usage = attempt.usage.as_ref();
         Self {
             provider: attempt.provider,
@@ -169,7 +169,7 @@ impl Attempt {
             tokens: usage.filter(|usage| usage.has_tokens()).map(TokenClasses::from),
             billed: usage.filter(|usage| !usage.has_tokens()).and_then(|usage| usage.billed).map(OtherUnit::from),
             tools: usage.map(|usage| &usage.tools).filter(|tools| !tools.is_empty()).map(ToolCalls::from),
-            cost: attempt.cost.map(Cost::of),
+            cost: attempt.cost.map(Cost::from_nano_usd),
             unknown_reason: attempt.unknown,
             price,
             first_byte_ms: attempt.first_byte_us.map(ms),
@@ -181,7 +181,7 @@ impl Attempt {
 impl Price {
     /// Returns `None` if the price no longer applies, or if its lines do not add up to the cost (for impossible
     /// amounts).
-    fn of(attempt: &RequestAttempt, traffic: &Traffic) -> Option<Self> {
+    fn from_attempt(attempt: &RequestAttempt, traffic: &Traffic) -> Option<Self> {
         let cost = attempt.cost?;
         let usage = attempt.usage.as_ref()?;
         let version = attempt.price_version.as_deref()?;
@@ -254,7 +254,7 @@ pub(in crate::routes) async fn show(
     request: Request,
 ) -> Result<Json<RequestDetail>, Problem> {
     let RequestDetailQuery { user_id } = input::query(request.uri())?;
-    let scope = UsageScope::of(&app, &caller, user_id).await?;
+    let scope = UsageScope::resolve(&app, &caller, user_id).await?;
     // An invalid id matches no request.
     let mut found = None;
     if let Ok(id) = id.parse().map(RequestId) {
@@ -271,7 +271,7 @@ pub(in crate::routes) async fn show(
     let RequestDetails { line, attempts, skipped, trace, labels, tools } = found;
     let is_admin = caller.role == Role::Admin && caller.only_key().is_none();
     let snapshot = app.live.load_full();
-    let attempts = attempts.into_iter().map(|attempt| Attempt::of(attempt, &snapshot.traffic));
+    let attempts = attempts.into_iter().map(|attempt| Attempt::from_attempt(attempt, &snapshot.traffic));
     let trace_id = trace.map(|trace| trace.to_string());
     let link = snapshot.process.trace_link.as_ref();
     Ok(Json(RequestDetail {

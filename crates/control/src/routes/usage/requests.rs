@@ -236,7 +236,7 @@ impl From<RequestKey> for RequestKeyView {
 }
 
 impl RequestRefusalView {
-    fn of(code: String, limit: Option<RefusedLimitView>) -> Self {
+    fn from_code(code: String, limit: Option<RefusedLimitView>) -> Self {
         let known = Refusal::ALL.iter().find(|refusal| refusal.code() == code);
         Self { message: known.map(|refusal| refusal.meaning()), page: format!("docs/errors/{code}.md"), code, limit }
     }
@@ -244,17 +244,17 @@ impl RequestRefusalView {
 
 impl From<RequestLine> for RequestItem {
     fn from(line: RequestLine) -> Self {
-        Self::of(line, LimitReader::Client)
+        Self::from_line(line, LimitReader::Client)
     }
 }
 
 impl RequestItem {
-    fn of(line: RequestLine, reader: LimitReader) -> Self {
+    fn from_line(line: RequestLine, reader: LimitReader) -> Self {
         let result = line.result();
         let is_lost = line.format.is_some() && line.outcome == Outcome::Interrupted.as_str();
         let interrupted = is_lost.then(|| line.outcome.clone());
         let is_single = line.counted.is_none();
-        let limit = line.refused_limit.as_ref().map(|limit| RefusedLimitView::of(limit, reader));
+        let limit = line.refused_limit.as_ref().map(|limit| RefusedLimitView::from_limit(limit, reader));
         Self {
             id: line.id,
             started_at: rfc3339(line.started_at),
@@ -277,14 +277,14 @@ impl RequestItem {
             status: line.status,
             result: result.as_str(),
             outcome: if is_single { line.outcome } else { "counted".to_owned() },
-            refusal: line.refusal.map(|code| RequestRefusalView::of(code, limit)),
+            refusal: line.refusal.map(|code| RequestRefusalView::from_code(code, limit)),
             credits: line.credits,
             attempt_count: line.attempts,
             tokens: line.usage.as_ref().filter(|usage| usage.has_tokens()).map(Tokens::from),
-            cost: line.cost.map(Cost::of),
+            cost: line.cost.map(Cost::from_nano_usd),
             unpriced: line.unpriced,
             unknown_reason: line.unknown.or(interrupted),
-            charged: ChargedAmounts { tokens: line.charged.0.0, cost: Cost::of(line.charged.1) },
+            charged: ChargedAmounts { tokens: line.charged.0.0, cost: Cost::from_nano_usd(line.charged.1) },
             phases: is_single.then(|| Phases {
                 first_byte_ms: line.first_byte_us.map(ms),
                 upstream_ms: line.upstream_us.map(ms),
@@ -302,7 +302,7 @@ impl RequestItem {
 
     /// Returns the request with the amounts of limits that users share, without its user.
     fn for_admin(line: RequestLine) -> Self {
-        Self::of(line, LimitReader::Admin)
+        Self::from_line(line, LimitReader::Admin)
     }
 }
 
@@ -350,7 +350,7 @@ pub(in crate::routes) async fn list(
     }
     let RequestListQuery { scope, user_id, key_id, .. } = &query;
     let selection = Selection { scope: scope.as_deref(), user_id: *user_id, key_id: *key_id };
-    let scope = Scope::of(&app, &caller, selection).await?;
+    let scope = Scope::resolve(&app, &caller, selection).await?;
     let kind = query.kind.as_deref().map(kind_filter).transpose()?;
     let routes = routes_filter(&app, query.route.as_deref(), query.path.as_deref());
     let text = query.text.filter(|text| !text.is_empty());

@@ -335,7 +335,7 @@ pub(in crate::routes) async fn series(
     let format = chosen("format", query.format.as_deref(), &FormatParameter::ALL)?.unwrap_or_default();
     let (since, until) = range(&query, step, app.clock.now())?;
     let selection = Selection { scope: query.scope.as_deref(), user_id: query.user_id, key_id: query.key_id };
-    let scope = Scope::of(&app, &caller, selection).await?;
+    let scope = Scope::resolve(&app, &caller, selection).await?;
     let key = scope.key_no();
     let filter = SeriesFilter {
         by: by.map(SeriesGroup::from),

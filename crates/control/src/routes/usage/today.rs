@@ -94,7 +94,7 @@ pub(in crate::routes) async fn today(
     request: Request,
 ) -> Result<Json<Today>, Problem> {
     let UsageTodayQuery { key_id, scope, user_id } = input::query(request.uri())?;
-    let scope = Scope::of(&app, &caller, Selection { scope: scope.as_deref(), user_id, key_id }).await?;
+    let scope = Scope::resolve(&app, &caller, Selection { scope: scope.as_deref(), user_id, key_id }).await?;
     let day = app.clock.now().day();
     let Scope { of, user, key } = scope;
     let Some(scope) = user else { return of_several(&app, of, key, day).await };
@@ -105,7 +105,7 @@ pub(in crate::routes) async fn today(
         no: key.no,
         credits_per_day: key.bounds.credits_per_day,
     });
-    let own = requested_key.or_else(|| budgets::BudgetKey::of(&caller, &scope));
+    let own = requested_key.or_else(|| budgets::BudgetKey::from_caller(&caller, &scope));
     let query = BudgetQuery { role: caller.role, scope: &scope, key: own };
     let budgets = budgets::holding(app.budget_sources(&app.live.load_full()), query, day).await?;
     let pending_credits = quota::pending(&quota, Credits(usage.total.credits));

@@ -19,7 +19,7 @@ fn address(n: u16) -> Address {
 }
 
 async fn guess(windows: &Windows, from: u16, email: &str) -> Result<Duration, Problem> {
-    let account = AccountHash::of(email, None);
+    let account = AccountHash::from_email(email, None);
     take_password(windows, PasswordAttempt { address: address(from), account: &account, browser: None }).await
 }
 
@@ -54,7 +54,7 @@ async fn attempts_from_everywhere_are_delayed_by_at_most_four_seconds_and_not_re
 #[tokio::test]
 async fn a_known_browser_counts_only_its_own_attempts_and_a_new_password_lifts_them() {
     let (windows, _) = windows();
-    let old = AccountHash::of("ada@example.com", Some(&Secret::new("old".to_owned())));
+    let old = AccountHash::from_email("ada@example.com", Some(&Secret::new("old".to_owned())));
     for n in 0..100 {
         let attempt = PasswordAttempt { address: address(n), account: &old, browser: None };
         take_password(&windows, attempt).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_known_browser_counts_only_its_own_attempts_and_a_new_password_lifts_t
     }
     assert!(take_password(&windows, known(&old, 1)).await.is_err());
     assert_eq!(take_password(&windows, known(&old, 2)).await.unwrap(), Duration::ZERO);
-    let new = AccountHash::of("ada@example.com", Some(&Secret::new("new".to_owned())));
+    let new = AccountHash::from_email("ada@example.com", Some(&Secret::new("new".to_owned())));
     assert_eq!(take_password(&windows, known(&new, 1)).await.unwrap(), Duration::ZERO);
     let elsewhere = PasswordAttempt { address: address(7), account: &new, browser: None };
     assert_eq!(take_password(&windows, elsewhere).await.unwrap(), Duration::ZERO);
@@ -77,9 +77,9 @@ async fn a_known_browser_counts_only_its_own_attempts_and_a_new_password_lifts_t
 async fn guesses_leave_sign_ups_as_they_were_whether_or_not_the_account_exists() {
     let (windows, _) = windows();
     let phc = Secret::new("phc".to_owned());
-    let new = AccountHash::of("ada@example.com", None);
+    let new = AccountHash::from_email("ada@example.com", None);
     for (from, phc) in [(1, None), (2, Some(&phc))] {
-        let account = AccountHash::of("ada@example.com", phc);
+        let account = AccountHash::from_email("ada@example.com", phc);
         let attempt = PasswordAttempt { address: address(from), account: &account, browser: None };
         for _ in 0..10 {
             take_password(&windows, attempt).await.unwrap();
@@ -96,7 +96,7 @@ async fn guesses_leave_sign_ups_as_they_were_whether_or_not_the_account_exists()
 async fn an_address_may_try_thirty_times_whomever() {
     let (windows, _) = windows();
     for n in 0..30 {
-        let account = (n % 2 == 0).then(|| AccountHash::of(&n.to_string(), None));
+        let account = (n % 2 == 0).then(|| AccountHash::from_email(&n.to_string(), None));
         take(&windows, address(1), account.as_ref()).await.unwrap();
     }
     assert!(take(&windows, address(1), None).await.is_err());

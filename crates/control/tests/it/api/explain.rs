@@ -415,7 +415,7 @@ async fn a_node_that_shares_limits_says_what_it_has_counted() {
         )
     };
     for (key, expected) in [(Some(ada.key), [part(1, 2), part(4, 4)]), (None, [part(1, 2), part(9, 9)])] {
-        let explained = StatefulExplanation::of(sources, query(key)).await.unwrap();
+        let explained = StatefulExplanation::explain(sources, query(key)).await.unwrap();
         let explained = serde_json::to_value(explained).unwrap();
         let limits = explained["limits"].as_array().unwrap();
         let parts: Vec<&str> = limits.iter().filter_map(|limit| limit["reason"].as_str()).collect();

@@ -1,7 +1,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::api::usage::{at, of};
+use crate::api::usage::{event_of, time_at};
 use crate::client::{Answer, get, post};
 use crate::world::{Holder, World, defaults};
 
@@ -45,7 +45,7 @@ fn without_null(value: &Value) -> Value {
 async fn one_query_returns_what_several_operations_do() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    world.record(vec![of(&ada, at(1)), of(&ada, at(2))]).await;
+    world.record(vec![event_of(&ada, time_at(1)), event_of(&ada, time_at(2))]).await;
     let read = async |path| without_null(&get(world.address, path, &[&ada.bearer()]).await.json());
     let paths = ["/api/dashboard/overview", "/api/me", "/api/keys", "/api/usage/today"];
     let [overview, me, keys, today] =

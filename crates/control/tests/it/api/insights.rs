@@ -17,7 +17,7 @@ use crate::world::{Holder, NOON, World, event};
 
 const DAY: u64 = 86_400_000_000;
 
-fn at(days_back: u64, seconds: u64) -> Timestamp {
+fn time_at(days_back: u64, seconds: u64) -> Timestamp {
     Timestamp(NOON.0 - days_back * DAY + seconds * 1_000_000)
 }
 
@@ -30,26 +30,26 @@ fn date(back: u32) -> String {
 async fn ada_and_bob(world: &World) -> [Holder; 2] {
     let ada = world.holder("ada", "starter").await;
     let bob = world.holder("bob", "endless").await;
-    let failed = UsageEvent { status: 502, ..event(ada.caller, at(0, 3), Some(NanoUsd(40))) };
+    let failed = UsageEvent { status: 502, ..event(ada.caller, time_at(0, 3), Some(NanoUsd(40))) };
     let refused = UsageEvent {
         status: 429,
         refusal: Some("budget_exceeded".into()),
         attempts: Vec::new(),
-        ..event(ada.caller, at(0, 4), None)
+        ..event(ada.caller, time_at(0, 4), None)
     };
-    let streamed = UsageEvent { streamed: true, ..event(bob.caller, at(0, 5), Some(NanoUsd(1_000))) };
+    let streamed = UsageEvent { streamed: true, ..event(bob.caller, time_at(0, 5), Some(NanoUsd(1_000))) };
     let plain = UsageEvent {
         route: "users".into(),
         format: None,
         model: None,
         attempts: vec![Attempt { usage: None, cost: None, ..streamed.attempts[0].clone() }],
-        ..event(bob.caller, at(0, 6), None)
+        ..event(bob.caller, time_at(0, 6), None)
     };
     let events = vec![
-        event(ada.caller, at(7, 1), Some(NanoUsd(300))),
-        event(ada.caller, at(1, 1), Some(NanoUsd(900))),
-        event(ada.caller, at(0, 1), Some(NanoUsd(1_500))),
-        event(ada.caller, at(0, 2), None),
+        event(ada.caller, time_at(7, 1), Some(NanoUsd(300))),
+        event(ada.caller, time_at(1, 1), Some(NanoUsd(900))),
+        event(ada.caller, time_at(0, 1), Some(NanoUsd(1_500))),
+        event(ada.caller, time_at(0, 2), None),
         failed,
         refused,
         streamed,
@@ -193,9 +193,9 @@ async fn late_usage_raises_the_version_of_its_day() {
         brief["figures_version"].as_u64().unwrap()
     };
     let before = version(1).await;
-    world.record(vec![event(ada.caller, at(1, 9), Some(NanoUsd(1)))]).await;
+    world.record(vec![event(ada.caller, time_at(1, 9), Some(NanoUsd(1)))]).await;
     assert_eq!(version(1).await, before + 1);
-    world.record(vec![event(ada.caller, at(0, 9), Some(NanoUsd(1)))]).await;
+    world.record(vec![event(ada.caller, time_at(0, 9), Some(NanoUsd(1)))]).await;
     assert_eq!((version(1).await, version(0).await), (before + 1, 0));
 }
 

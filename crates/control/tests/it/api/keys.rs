@@ -272,8 +272,8 @@ async fn a_restricted_key_learns_nothing_of_its_account() {
     let ada = world.holder("ada", "starter").await;
     let models = Some(vec!["fast".to_owned()]);
     let key = bounded(&world, &ada, KeyBounds { models: models.clone(), ..KeyBounds::default() }).await;
-    let event = usage::of(&ada, usage::at(1));
-    world.record(vec![event, usage::of(&key, usage::at(2))]).await;
+    let event = usage::event_of(&ada, usage::time_at(1));
+    world.record(vec![event, usage::event_of(&key, usage::time_at(2))]).await;
     let id = key.key.to_string();
     let own = [
         "/api/keys".to_owned(),

@@ -84,15 +84,15 @@ routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
         world.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
     }
     let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
-    let rates = of(&listed, "requests_per_minute", "user");
-    let quotas = of(&listed, "credits_per_day", "subject");
+    let rates = find_limit(&listed, "requests_per_minute", "user");
+    let quotas = find_limit(&listed, "credits_per_day", "subject");
     assert_eq!((&rates["dimensions"], &rates["busy_keys"]), (&json!(["user"]), &json!(1)), "{listed}");
     assert_eq!(rates["tiers"], json!([{"name": "starter", "policy": "\"requests_per_minute\";q=10;w=60"}]));
     let user = &rates["keys"][0];
     assert_eq!((&user["limit"], &user["used"], &user["remaining"]), (&json!(10), &json!(4), &json!(6)), "{listed}");
     assert_eq!((&user["values"][0]["id"], &user["refused"]), (&json!(ada.user), &Value::Null), "{listed}");
     assert_eq!(user["values"][0]["value"], "ada@example.com", "{listed}");
-    let rates = of(&listed, "requests_per_minute", "key");
+    let rates = find_limit(&listed, "requests_per_minute", "key");
     let tier = json!([{"name": "the largest of 1 key with its own", "policy": "\"requests_per_minute\";q=5;w=60"}]);
     assert_eq!((&rates["tiers"], &rates["busy_keys"]), (&tier, &json!(1)), "{listed}");
     let key = &rates["keys"][0];
@@ -108,7 +108,7 @@ routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
 }
 
 /// Returns the limit of this kind and dimension.
-fn of<'a>(listed: &'a Value, kind: &str, dimension: &str) -> &'a Value {
+fn find_limit<'a>(listed: &'a Value, kind: &str, dimension: &str) -> &'a Value {
     let mut items = listed["items"].as_array().unwrap().iter();
     let found = items.find(|limit| limit["kind"] == kind && limit["dimensions"] == json!([dimension]));
     found.unwrap_or_else(|| panic!("{kind} {dimension}: {listed}"))
@@ -125,10 +125,10 @@ async fn users_near_the_quota_of_their_plan_are_listed() {
     world.store.apply_plans(&store::Actor::SYSTEM, std::slice::from_ref(&plan)).await.unwrap();
     world.configure(|running| running.traffic = limited("rate_limits: []\n").traffic);
     // Each request has three credits: ada has used more than a quarter, bob less.
-    let events = [1, 2, 3].map(|seconds| usage::of(&ada, usage::at(seconds)));
-    world.record(events.into_iter().chain([usage::of(&bob, usage::at(4))]).collect()).await;
+    let events = [1, 2, 3].map(|seconds| usage::event_of(&ada, usage::time_at(seconds)));
+    world.record(events.into_iter().chain([usage::event_of(&bob, usage::time_at(4))]).collect()).await;
     let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
-    let quotas = of(&listed, "credits_per_day", "user");
+    let quotas = find_limit(&listed, "credits_per_day", "user");
     assert_eq!((&quotas["busy_keys"], &quotas["algorithm"]), (&json!(1), &json!("daily")), "{listed}");
     assert_eq!(quotas["tiers"], json!([{"name": "starter", "policy": "\"credits_per_day\";q=20;w=86400"}]), "{listed}");
     let user = &quotas["keys"][0];

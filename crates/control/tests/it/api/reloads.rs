@@ -199,7 +199,7 @@ async fn a_start_leaves_out_an_invalid_value_of_etcd_and_refuses_an_invalid_conf
         // An earlier version accepted it.
         let text = Some("routes: [{path: /a/../b, respond: {}}]\n");
         let source = ConfigurationSource::Api;
-        let file_digest = &*FileText::of(file).digest;
+        let file_digest = &*FileText::from_text(file).digest;
         let new = NewConfiguration { source, node, file_digest, digest: "d", text, is_change: true };
         world.store.add_configuration(by, new).await.unwrap()
     };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use spool::Record;
 use uuid::Uuid;
 
-use super::usage::{at, of, refused};
+use super::usage::{event_of, refused, time_at};
 use crate::api::explain::limited;
 use crate::client::get;
 use crate::person::BrowserSession;
@@ -46,9 +46,9 @@ async fn recorded(world: &World) -> (Holder, BrowserSession) {
         counted(None, "open", 15, 3),
         counted(of_ada, "earlier", 2, 1),
     ];
-    let plain = UsageEvent { route: "orders".into(), format: None, model: None, ..of(&ada, at(3)) };
+    let plain = UsageEvent { route: "orders".into(), format: None, model: None, ..event_of(&ada, time_at(3)) };
     let llm = |event| UsageEvent { route: "/v1/chat/completions".into(), ..event };
-    let events = [llm(of(&ada, at(1))), llm(refused(&ada, at(2), "quota_exceeded", 429)), plain];
+    let events = [llm(event_of(&ada, time_at(1))), llm(refused(&ada, time_at(2), "quota_exceeded", 429)), plain];
     let records = events.map(Record::Event).into_iter().chain([Record::Counts { id: Uuid::from_u128(7), counts }]);
     world.record_all(records.collect()).await;
     (ada, session)

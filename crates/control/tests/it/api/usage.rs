@@ -14,12 +14,12 @@ use crate::world::{Holder, NOON, World, event};
 pub(crate) const DAY_US: u64 = 86_400_000_000;
 
 /// Returns the time this number of seconds after noon.
-pub(crate) fn at(seconds: u64) -> Timestamp {
+pub(crate) fn time_at(seconds: u64) -> Timestamp {
     Timestamp(NOON.0 + seconds * 1_000_000)
 }
 
 /// An LLM request of a holder with a cost of 1,500 nano-USD.
-pub(crate) fn of(holder: &Holder, at: Timestamp) -> UsageEvent {
+pub(crate) fn event_of(holder: &Holder, at: Timestamp) -> UsageEvent {
     event(holder.caller, at, Some(NanoUsd(1_500)))
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn refused(holder: &Holder, at: Timestamp, code: &str, status: u16) -
         attempts: Vec::new(),
         status,
         refusal: Some(code.into()),
-        ..of(holder, at)
+        ..event_of(holder, at)
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn compare(
     let ledger = Ledger::new(store.clone());
     let kept_from = ledger.usage_kept_from().await.map_err(failed)?;
     let recorded = ledger.recorded(days).await.map_err(failed)?;
-    let compared = ReportComparison::of(&report, &recorded, days, kept_from, providers.as_ref());
+    let compared = ReportComparison::from_report(&report, &recorded, days, kept_from, providers.as_ref());
     let rendered = if args.json { format!("{:#}\n", compared.in_json(days)) } else { compared.in_words(days) };
     Ok((rendered, compared.agrees()))
 }
@@ -104,7 +104,7 @@ struct ReportComparison {
 }
 
 impl ReportComparison {
-    fn of(
+    fn from_report(
         report: &Export,
         recorded: &[RecordedUsage],
         days: Days,

@@ -80,12 +80,12 @@ fn a_swapped_link_of_a_folder_changes_the_file_below_it() {
     }
     std::os::unix::fs::symlink("v1", at("..data")).unwrap();
     std::os::unix::fs::symlink("..data/tollgate.yaml", at("tollgate.yaml")).unwrap();
-    let first = WatchedFile::of(&at("tollgate.yaml"));
-    assert_eq!(WatchedFile::of(&at("tollgate.yaml")), first);
+    let first = WatchedFile::from_path(&at("tollgate.yaml"));
+    assert_eq!(WatchedFile::from_path(&at("tollgate.yaml")), first);
     std::os::unix::fs::symlink("v2", at("next")).unwrap();
     std::fs::rename(at("next"), at("..data")).unwrap();
-    let second = WatchedFile::of(&at("tollgate.yaml"));
+    let second = WatchedFile::from_path(&at("tollgate.yaml"));
     assert_ne!(second, first);
     std::fs::remove_file(at("v2").join("tollgate.yaml")).unwrap();
-    assert_eq!(WatchedFile::of(&at("tollgate.yaml")).content, None);
+    assert_eq!(WatchedFile::from_path(&at("tollgate.yaml")).content, None);
 }

@@ -54,12 +54,12 @@ pub(in crate::routes) struct RefusedLimitView {
 }
 
 impl RefusedLimitView {
-    pub(super) fn of(refused: &RefusedLimit, reader: LimitReader) -> Self {
+    pub(super) fn from_limit(refused: &RefusedLimit, reader: LimitReader) -> Self {
         let unit = refused.unit;
         let left = refused.left();
         let is_hidden = reader == LimitReader::Client && refused.owner.is_shared();
         let amount = |amount: access::Amount| match unit {
-            LimitUnit::Money => Amount::Money(Cost::of(amount.money())),
+            LimitUnit::Money => Amount::Money(Cost::from_nano_usd(amount.money())),
             LimitUnit::Other
             | LimitUnit::Requests
             | LimitUnit::InFlight

@@ -4,7 +4,7 @@ use access::{NanoUsd, Role, Timestamp};
 use meter::UsageEvent;
 use serde_json::json;
 
-use crate::api::usage::{DAY_US, ask, assert_alike, at, of, refused};
+use crate::api::usage::{DAY_US, ask, assert_alike, event_of, refused, time_at};
 use crate::client::{call, get};
 use crate::world::{NOON, World, event, tidy};
 
@@ -18,15 +18,15 @@ async fn an_overview_lists_the_month_by_key_and_model() {
     world.key(&ada, "unused").await;
     let bob = world.holder("bob", "endless").await;
     let took = |duration_us, event| UsageEvent { duration_us, ..event };
-    let smart = UsageEvent { model: Some("smart".into()), status: 503, ..event(second.caller, at(3), None) };
+    let smart = UsageEvent { model: Some("smart".into()), status: 503, ..event(second.caller, time_at(3), None) };
     let events = vec![
-        of(&ada, Timestamp(NOON.0 - 20 * DAY_US)),
-        of(&second, Timestamp(NOON.0 - 3 * DAY_US)),
-        took(1_000_500, of(&ada, at(1))),
-        took(4_000, of(&ada, at(2))),
+        event_of(&ada, Timestamp(NOON.0 - 20 * DAY_US)),
+        event_of(&second, Timestamp(NOON.0 - 3 * DAY_US)),
+        took(1_000_500, event_of(&ada, time_at(1))),
+        took(4_000, event_of(&ada, time_at(2))),
         smart,
-        refused(&ada, at(4), "quota_exceeded", 429),
-        of(&bob, at(5)),
+        refused(&ada, time_at(4), "quota_exceeded", 429),
+        event_of(&bob, time_at(5)),
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
         let caller = event.subject.caller().unwrap();
@@ -49,7 +49,7 @@ async fn unused_figures_are_zero_or_null() {
 async fn in_a_separate_process_the_quota_comes_from_the_store() {
     let world = World::start_apart().await;
     let ada = world.holder("ada", "starter").await;
-    world.record(vec![of(&ada, at(1)), of(&ada, at(2))]).await;
+    world.record(vec![event_of(&ada, time_at(1)), event_of(&ada, time_at(2))]).await;
     let reported = ask(&world, &ada, PATH).await.json();
     assert_eq!((&reported["quota"]["used"], &reported["quota"]["remaining"]), (&json!(6), &json!(994)));
 }
@@ -60,7 +60,7 @@ async fn a_new_month_begins_at_zero_whatever_other_clocks_show() {
     let ada = world.holder("ada", "starter").await;
     // The last day of November, and a node whose clock is a day ahead.
     let last = Timestamp(NOON.0 + 10 * DAY_US);
-    world.record(vec![of(&ada, last), of(&ada, Timestamp(last.0 + DAY_US))]).await;
+    world.record(vec![event_of(&ada, last), event_of(&ada, Timestamp(last.0 + DAY_US))]).await;
     let reported = async || {
         let reported = ask(&world, &ada, PATH).await.json();
         [&reported["today"]["requests"], &reported["month"]["requests"], &reported["month"]["since"]].map(Clone::clone)
@@ -78,8 +78,8 @@ async fn latency_and_recent_requests_are_those_of_the_newest() {
     let world = World::start().await;
     let ada = world.holder("ada", "endless").await;
     let events =
-        (0..79).map(|nth| UsageEvent { duration_us: 1_000 * nth, ..event(ada.caller, at(nth), Some(NanoUsd(1))) });
-    world.record(events.chain([refused(&ada, at(90), "rate_limited", 429)]).collect()).await;
+        (0..79).map(|nth| UsageEvent { duration_us: 1_000 * nth, ..event(ada.caller, time_at(nth), Some(NanoUsd(1))) });
+    world.record(events.chain([refused(&ada, time_at(90), "rate_limited", 429)]).collect()).await;
     let reported = ask(&world, &ada, PATH).await.json();
     let expected = json!({"p50_ms": 54.0, "p95_ms": 76.0, "basis": "newest_requests", "requests": 49});
     assert_eq!((&reported["latency"], reported["recent"].as_array().unwrap().len()), (&expected, 20));

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{ada_and_bob, admin, at, date};
+use super::{ada_and_bob, admin, date, time_at};
 use crate::client::{bytes, get};
 use crate::world::{NOON, World};
 
@@ -27,7 +27,7 @@ async fn a_clock_that_jumps_back_changes_no_figure() {
     assert_eq!(before["spend"]["cost"]["amount_nano"], 1_540);
 
     // Today is yesterday again. Its usage is known, and no later day has begun.
-    world.clock.jump(at(1, 0));
+    world.clock.jump(time_at(1, 0));
     world.clock.advance(Duration::from_secs(6));
     let yesterday = see("/brief/today").await.json();
     assert_eq!((&yesterday["date"], &yesterday["complete"]), (&json!(date(1)), &json!(false)));

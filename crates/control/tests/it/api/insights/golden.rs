@@ -10,7 +10,7 @@ use ledger::{Ledger, UsageOf};
 use meter::{CacheUse, RequestOrigin, Source, UnknownCost, Usage, UsageEvent};
 use serde_json::{Value, json};
 
-use super::{admin, at, by_name, date, node_ends, owned};
+use super::{admin, by_name, date, node_ends, owned, time_at};
 use crate::api::models;
 use crate::client::{bytes, get};
 use crate::world::{Holder, NOON, World, defaults, event};
@@ -58,13 +58,16 @@ async fn late_usage_changes_its_day_and_the_comparison_with_it() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     world
-        .record(vec![event(ada.caller, at(1, 1), Some(NanoUsd(900))), event(ada.caller, at(0, 1), Some(NanoUsd(40)))])
+        .record(vec![
+            event(ada.caller, time_at(1, 1), Some(NanoUsd(900))),
+            event(ada.caller, time_at(0, 1), Some(NanoUsd(40))),
+        ])
         .await;
     let root = admin(&world).await;
     let brief = async |back: u32| get(world.address, &format!("/brief/{}", date(back)), &[&root]).await.json();
     let before = brief(1).await;
     assert_eq!((&before["spend"]["cost"], &before["figures_version"]), (&cost(900), &json!(1)));
-    let late = UsageEvent { status: 502, ..event(ada.caller, at(1, 2), Some(NanoUsd(33))) };
+    let late = UsageEvent { status: 502, ..event(ada.caller, time_at(1, 2), Some(NanoUsd(33))) };
     world.record(vec![late]).await;
     let after = brief(1).await;
     assert_eq!((&after["spend"]["cost"], &after["spend"]["requests"]), (&cost(933), &json!(2)));
@@ -82,14 +85,14 @@ async fn unpriced_models_are_counted_and_not_guessed() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let unpriced = |seconds| {
-        let mut event = event(ada.caller, at(0, seconds), None);
+        let mut event = event(ada.caller, time_at(0, seconds), None);
         event.model = Some("new".into());
         for attempt in &mut event.attempts {
             attempt.unknown = Some(UnknownCost::NoPrice);
         }
         event
     };
-    world.record(vec![unpriced(1), unpriced(2), event(ada.caller, at(0, 3), Some(NanoUsd(1_500)))]).await;
+    world.record(vec![unpriced(1), unpriced(2), event(ada.caller, time_at(0, 3), Some(NanoUsd(1_500)))]).await;
     let root = admin(&world).await;
     let classes = get(world.address, "/classify/today", &[&root]).await.json();
     assert_eq!((&classes["requests"], &classes["unpriced_requests"]), (&json!(3), &json!(2)));
@@ -125,8 +128,8 @@ async fn a_prompt_cache_saves_the_difference_of_the_dated_rates() {
     let traffic = world.live.load_full().traffic.clone();
     let provider = traffic.provider("openai").unwrap();
     let version = |on: Timestamp| traffic.price(provider, ("gpt-5-mini", None), on).unwrap().version.clone();
-    let old = version(at(1, 1));
-    let new = version(at(0, 1));
+    let old = version(time_at(1, 1));
+    let new = version(time_at(0, 1));
     assert_ne!(old, new);
     let call =
         |holder: &Holder, begun: Timestamp, price: Option<&Arc<str>>, [input, cached, output, nano]: [i64; 4]| {
@@ -148,22 +151,22 @@ async fn a_prompt_cache_saves_the_difference_of_the_dated_rates() {
         attempts: Vec::new(),
         status: 429,
         refusal: Some("budget_exceeded".into()),
-        ..call(&bob, at(0, 5), None, [0; 4])
+        ..call(&bob, time_at(0, 5), None, [0; 4])
     };
     world
         .record(vec![
             // 2,000 x 400 + 1,000 x 100 + 100 x 2,000; without the cache 3,000 x 400 + 100 x 2,000 = 1,400,000.
-            call(&ada, at(0, 1), Some(&new), [2_000, 1_000, 100, 1_100_000]),
+            call(&ada, time_at(0, 1), Some(&new), [2_000, 1_000, 100, 1_100_000]),
             // 100 x 400 + 500 x 100 + 10 x 2,000; without the cache 600 x 400 + 10 x 2,000 = 260,000.
-            call(&ada, at(0, 2), Some(&new), [100, 500, 10, 110_000]),
+            call(&ada, time_at(0, 2), Some(&new), [100, 500, 10, 110_000]),
             // A node with yesterday's configuration: 3,000 x 250 + 2,000 x 25; without the cache 5,000 x 250 = 1,250,000.
-            call(&bob, at(0, 3), Some(&old), [3_000, 2_000, 0, 800_000]),
+            call(&bob, time_at(0, 3), Some(&old), [3_000, 2_000, 0, 800_000]),
             // Without a price, and without cached tokens.
-            call(&bob, at(0, 4), None, [10, 9_000, 10, 0]),
-            call(&bob, at(0, 6), Some(&new), [1_000, 0, 0, 400_000]),
+            call(&bob, time_at(0, 4), None, [10, 9_000, 10, 0]),
+            call(&bob, time_at(0, 6), Some(&new), [1_000, 0, 0, 400_000]),
             refused,
             // Yesterday is another day.
-            call(&ada, at(1, 1), Some(&old), [0, 7_000, 0, 175_000]),
+            call(&ada, time_at(1, 1), Some(&old), [0, 7_000, 0, 175_000]),
         ])
         .await;
     let root = admin(&world).await;
@@ -217,13 +220,13 @@ async fn a_response_cache_saves_an_amount_that_is_not_known() {
     };
     world
         .record(vec![
-            plain(&ada, at(0, 1), CacheUse::Hit),
-            plain(&ada, at(0, 2), CacheUse::Stale),
-            plain(&bob, at(0, 3), CacheUse::Collapsed),
+            plain(&ada, time_at(0, 1), CacheUse::Hit),
+            plain(&ada, time_at(0, 2), CacheUse::Stale),
+            plain(&bob, time_at(0, 3), CacheUse::Collapsed),
             // The upstream has served these two, and the third one is of yesterday.
-            plain(&bob, at(0, 4), CacheUse::Revalidated),
-            plain(&bob, at(0, 5), CacheUse::None),
-            plain(&ada, at(1, 1), CacheUse::Hit),
+            plain(&bob, time_at(0, 4), CacheUse::Revalidated),
+            plain(&bob, time_at(0, 5), CacheUse::None),
+            plain(&ada, time_at(1, 1), CacheUse::Hit),
         ])
         .await;
     let reason =
@@ -240,7 +243,7 @@ async fn a_response_cache_saves_an_amount_that_is_not_known() {
 async fn the_gateway_has_a_cost_per_day() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    world.record(vec![event(ada.caller, at(0, 1), Some(NanoUsd(40)))]).await;
+    world.record(vec![event(ada.caller, time_at(0, 1), Some(NanoUsd(40)))]).await;
     let mut settings = InsightSettings::default();
     settings.roi.gateway_cost.amount_nano = 30_000_000_000;
     world.configure(|snapshot| snapshot.traffic.insights = Arc::new(settings));
@@ -269,7 +272,7 @@ impl Dice {
         let holder = &holders[usize::try_from(self.below(2)).unwrap()];
         let nano = i64::try_from(self.below(5_000_000_000)).unwrap();
         let known = (self.below(5) > 0).then_some(NanoUsd(nano));
-        let mut event = event(holder.caller, at(self.below(2), nth), known);
+        let mut event = event(holder.caller, time_at(self.below(2), nth), known);
         event.attempts[0].own_credential = self.below(4) == 0;
         let labels = LabelSet::of_text(LABELS[usize::try_from(self.below(4)).unwrap()]);
         let event = UsageEvent { origin: RequestOrigin { labels, ..RequestOrigin::default() }, ..event };

@@ -4,7 +4,7 @@ use access::{ClientProgram, LabelSet, NanoUsd, Role};
 use meter::{RequestOrigin, SessionHash, ToolUse, UsageEvent};
 use serde_json::{Value, json};
 
-use super::{admin, at, date, owned};
+use super::{admin, date, owned, time_at};
 use crate::client::{call, get};
 use crate::world::{World, event};
 
@@ -57,10 +57,10 @@ async fn leads_see_the_usage_of_their_label_and_no_other() {
     let world = World::start().await;
     let [ada, bob] = [world.holder("ada", "starter").await, world.holder("bob", "endless").await];
     let events = vec![
-        labelled(event(ada.caller, at(0, 1), Some(NanoUsd(1_500))), "team=payments,tier=gold"),
-        labelled(event(bob.caller, at(0, 2), Some(NanoUsd(40))), "team=payments"),
-        labelled(event(bob.caller, at(0, 3), Some(NanoUsd(7))), "team=core"),
-        event(bob.caller, at(0, 4), Some(NanoUsd(1))),
+        labelled(event(ada.caller, time_at(0, 1), Some(NanoUsd(1_500))), "team=payments,tier=gold"),
+        labelled(event(bob.caller, time_at(0, 2), Some(NanoUsd(40))), "team=payments"),
+        labelled(event(bob.caller, time_at(0, 3), Some(NanoUsd(7))), "team=core"),
+        event(bob.caller, time_at(0, 4), Some(NanoUsd(1))),
     ];
     world.record(events).await;
     let root = admin(&world).await;
@@ -119,8 +119,8 @@ async fn leads_see_the_usage_of_their_label_and_no_other() {
 async fn an_event_keeps_the_labels_under_which_it_was_made() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let made = labelled(event(ada.caller, at(0, 1), Some(NanoUsd(1_500))), "team=payments");
-    let later = labelled(event(ada.caller, at(0, 2), Some(NanoUsd(40))), "team=core");
+    let made = labelled(event(ada.caller, time_at(0, 1), Some(NanoUsd(1_500))), "team=payments");
+    let later = labelled(event(ada.caller, time_at(0, 2), Some(NanoUsd(40))), "team=core");
     world.record(vec![made.clone()]).await;
     let root = admin(&world).await;
     let spent = async |label: &str| {
@@ -147,10 +147,10 @@ async fn usage_is_selected_by_a_label() {
     let ada = world.holder("ada", "starter").await;
     let bob = world.holder("bob", "starter").await;
     let events = vec![
-        labelled(event(ada.caller, at(0, 1), Some(NanoUsd(1_500))), "team=payments,tier=gold"),
-        labelled(event(bob.caller, at(0, 2), Some(NanoUsd(40))), "team=payments"),
-        labelled(event(bob.caller, at(0, 3), Some(NanoUsd(7))), "team=core"),
-        event(bob.caller, at(0, 4), Some(NanoUsd(2))),
+        labelled(event(ada.caller, time_at(0, 1), Some(NanoUsd(1_500))), "team=payments,tier=gold"),
+        labelled(event(bob.caller, time_at(0, 2), Some(NanoUsd(40))), "team=payments"),
+        labelled(event(bob.caller, time_at(0, 3), Some(NanoUsd(7))), "team=core"),
+        event(bob.caller, time_at(0, 4), Some(NanoUsd(2))),
     ];
     world.record(events).await;
     let root = admin(&world).await;
@@ -188,7 +188,7 @@ async fn programs_tools_and_sessions_decide_classes() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let of = |seconds, client, tools, session: Option<u8>| {
-        let event = event(ada.caller, at(0, seconds), Some(NanoUsd(10)));
+        let event = event(ada.caller, time_at(0, seconds), Some(NanoUsd(10)));
         let session = session.map(|session| SessionHash([session; 16]));
         UsageEvent { origin: RequestOrigin { client, tools, session, ..RequestOrigin::default() }, ..event }
     };
@@ -218,7 +218,7 @@ async fn a_brief_has_the_budget_in_money_of_its_scope() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let charge = meter::Charge::money(NanoUsd(1_500));
-    world.record(vec![UsageEvent { charge, ..event(ada.caller, at(0, 1), Some(NanoUsd(1_500))) }]).await;
+    world.record(vec![UsageEvent { charge, ..event(ada.caller, time_at(0, 1), Some(NanoUsd(1_500))) }]).await;
     let root = admin(&world).await;
     let budget = async |path: &str| get(world.address, path, &[&root]).await.json()["spend"]["budget"].clone();
     let of_ada = format!("/brief/today~user={}", ada.user);

@@ -4,7 +4,7 @@ use access::NanoUsd;
 use serde_json::{Value, json};
 
 use super::labels::labelled;
-use super::{at, date};
+use super::{date, time_at};
 use crate::client::get;
 use crate::world::{World, event};
 
@@ -21,12 +21,12 @@ async fn a_call_with_an_own_credential_is_a_cost_of_its_own_in_each_response() {
     let ada = world.holder("ada", "starter").await;
     let mut events = Vec::new();
     for (seconds, own, nano) in [(1, false, 700), (2, true, 90), (3, true, 10)] {
-        let mut event = event(ada.caller, at(0, seconds), Some(NanoUsd(nano)));
+        let mut event = event(ada.caller, time_at(0, seconds), Some(NanoUsd(nano)));
         event.attempts[0].own_credential = own;
         events.push(labelled(event, LABELS));
     }
     // The first attempt is the operator's.
-    let mut both = event(ada.caller, at(0, 4), Some(NanoUsd(5)));
+    let mut both = event(ada.caller, time_at(0, 4), Some(NanoUsd(5)));
     both.attempts.push(meter::Attempt { own_credential: true, cost: Some(NanoUsd(3)), ..both.attempts[0].clone() });
     events.push(labelled(both, LABELS));
     world.record(events).await;

@@ -6,7 +6,7 @@ use access::{NanoUsd, Role};
 use serde_json::{Value, json};
 
 use super::labels::labelled;
-use super::{at, date, node_ends};
+use super::{date, node_ends, time_at};
 use crate::api::reloads::execute;
 use crate::client::{Answer, call, get};
 use crate::world::{Holder, World, event};
@@ -43,7 +43,7 @@ async fn sign(world: &World, bearer: &str, body: Value) -> Answer {
 async fn complete_world() -> (World, Holder) {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    world.record(vec![event(ada.caller, at(1, 1), Some(NanoUsd(900)))]).await;
+    world.record(vec![event(ada.caller, time_at(1, 1), Some(NanoUsd(900)))]).await;
     node_ends(&world).await;
     (world, ada)
 }
@@ -68,7 +68,7 @@ async fn roles_approve_a_day_and_late_usage_reopens_it() {
     assert_eq!(approved.json()["history"][1]["comment"], "as billed");
     assert!(approved.json()["history"][1]["user"]["name"].is_string(), "{approved:?}");
 
-    world.record(vec![event(ada.caller, at(1, 9), Some(NanoUsd(33)))]).await;
+    world.record(vec![event(ada.caller, time_at(1, 9), Some(NanoUsd(33)))]).await;
     node_ends(&world).await;
     let reopened = status(&finance).await;
     assert_eq!(reopened["state"], "reopened", "{reopened}");
@@ -89,7 +89,7 @@ async fn roles_approve_a_day_and_late_usage_reopens_it() {
 async fn the_usage_with_a_label_is_signed_off_on_its_own() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let of = |seconds, nano, label| labelled(event(ada.caller, at(1, seconds), Some(NanoUsd(nano))), label);
+    let of = |seconds, nano, label| labelled(event(ada.caller, time_at(1, seconds), Some(NanoUsd(nano))), label);
     world.record(vec![of(1, 900, "team=payments"), of(2, 40, "team=core")]).await;
     node_ends(&world).await;
     let lead_of = |label: &str| vec![json!({"role": "team_lead", "label": label})];
@@ -133,8 +133,8 @@ async fn the_usage_with_a_label_is_signed_off_on_its_own() {
 async fn a_foreign_and_an_absent_label_have_the_same_response() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let paid = event(ada.caller, at(1, 1), Some(NanoUsd(900)));
-    world.record(vec![labelled(paid, "team=payments"), event(ada.caller, at(1, 2), Some(NanoUsd(7)))]).await;
+    let paid = event(ada.caller, time_at(1, 1), Some(NanoUsd(900)));
+    world.record(vec![labelled(paid, "team=payments"), event(ada.caller, time_at(1, 2), Some(NanoUsd(7)))]).await;
     node_ends(&world).await;
     let core = granted(&world, "core", vec![json!({"role": "team_lead", "label": "team=core"})]).await;
     let member = person(&world, "member", &[]).await;
@@ -270,7 +270,7 @@ async fn an_approved_day_keeps_its_classes_until_usage_reopens_it() {
     change("tool_loop").await;
     assert_eq!(classes("").await, ("embedding".to_owned(), 3), "the classes of the last approval");
     assert_eq!(classes(&of_ada).await, ("embedding".to_owned(), 3), "the rules of the approved day");
-    world.record(vec![event(ada.caller, at(1, 9), Some(NanoUsd(33)))]).await;
+    world.record(vec![event(ada.caller, time_at(1, 9), Some(NanoUsd(33)))]).await;
     node_ends(&world).await;
     assert_eq!(classes("").await, ("tool_loop".to_owned(), 4), "a reopened day has the rules in force");
 }

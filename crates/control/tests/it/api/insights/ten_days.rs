@@ -4,7 +4,7 @@ use access::{ClientProgram, NanoUsd, Timestamp};
 use meter::{RequestOrigin, SessionHash, ToolUse, UnknownCost, UsageEvent};
 use serde_json::{Value, json};
 
-use super::{admin, at, by_name, date, owned};
+use super::{admin, by_name, date, owned, time_at};
 use crate::client::get;
 use crate::world::{Holder, NOON, World, event};
 
@@ -60,7 +60,7 @@ impl GoldenDay {
 
 /// Returns the event of a chat.
 fn chat(of: &Holder, back: u64, seconds: u64, tenths: i64) -> UsageEvent {
-    event(of.caller, at(back, seconds), Some(NanoUsd(tenths * TENTH)))
+    event(of.caller, time_at(back, seconds), Some(NanoUsd(tenths * TENTH)))
 }
 
 fn agent(of: &Holder, seconds: u64) -> UsageEvent {
@@ -71,7 +71,7 @@ fn agent(of: &Holder, seconds: u64) -> UsageEvent {
 }
 
 fn unpriced(of: &Holder, seconds: u64) -> UsageEvent {
-    let mut event = event(of.caller, at(0, seconds), None);
+    let mut event = event(of.caller, time_at(0, seconds), None);
     event.attempts.iter_mut().for_each(|attempt| attempt.unknown = Some(UnknownCost::NoPrice));
     event
 }

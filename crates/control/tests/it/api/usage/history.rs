@@ -3,7 +3,7 @@ use std::time::Duration;
 use access::{Role, Timestamp};
 use serde_json::{Value, json};
 
-use super::{DAY_US, ask, assert_alike, at, of, refused};
+use super::{DAY_US, ask, assert_alike, event_of, refused, time_at};
 use crate::client::get;
 use crate::world::{Holder, NOON, World, tidy};
 
@@ -27,11 +27,11 @@ async fn days_are_consecutive_and_unused_days_are_zero() {
     let ago = |days: u64| Timestamp(NOON.0 - days * DAY_US);
     let bob = world.holder("bob", "starter").await;
     let events = vec![
-        of(&ada, ago(2)),
-        of(&second, ago(2)),
-        of(&ada, at(1)),
-        refused(&ada, at(2), "rate_limited", 429),
-        of(&bob, at(1)),
+        event_of(&ada, ago(2)),
+        event_of(&second, ago(2)),
+        event_of(&ada, time_at(1)),
+        refused(&ada, time_at(2), "rate_limited", 429),
+        event_of(&bob, time_at(1)),
     ];
     world.record(events).await;
     let answer = ask(&world, &ada, &format!("{PATH}?days=3")).await;
@@ -57,7 +57,7 @@ async fn a_server_whose_clock_is_a_day_off_uses_its_own_days() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     // The clock of another node is a day ahead.
-    world.record(vec![of(&ada, at(0)), of(&ada, Timestamp(NOON.0 + DAY_US))]).await;
+    world.record(vec![event_of(&ada, time_at(0)), event_of(&ada, Timestamp(NOON.0 + DAY_US))]).await;
     assert_eq!(requests(&days(&world, &ada, "days=2").await), [0, 1]);
     world.clock.advance(Duration::from_secs(86_400));
     world.refresh().await;
@@ -96,7 +96,7 @@ async fn anothers_key_and_user_are_not_there() {
 async fn an_admin_session_reads_the_usage_of_any_user() {
     let world = World::start().await;
     let bob = world.holder("bob", "starter").await;
-    world.record(vec![of(&bob, at(0))]).await;
+    world.record(vec![event_of(&bob, time_at(0))]).await;
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     let path = |query: &str| format!("{PATH}?days=1&user_id={}{query}", bob.user);

@@ -6,7 +6,7 @@ use meter::{
 };
 use serde_json::{Value, json};
 
-use super::{ask, assert_alike, at, of, refused};
+use super::{ask, assert_alike, event_of, refused, time_at};
 use crate::client::get;
 use crate::world::{Holder, World, tidy};
 
@@ -34,8 +34,8 @@ async fn priced() -> World {
 /// A request for the model `own` with this usage, rated as the proxy rates it.
 fn rated(world: &World, holder: &Holder, usage: Usage) -> UsageEvent {
     let snapshot = world.live.load_full();
-    let price = snapshot.traffic.price(&snapshot.traffic.providers[0], ("own", None), at(1)).unwrap();
-    let event = of(holder, at(1));
+    let price = snapshot.traffic.price(&snapshot.traffic.providers[0], ("own", None), time_at(1)).unwrap();
+    let event = event_of(holder, time_at(1));
     let attempt = Attempt {
         model: Some("own".into()),
         answered_model: Some("own-2026-01-01".into()),
@@ -130,7 +130,7 @@ async fn calls_of_the_providers_tools_are_listed_with_the_tokens() {
     let ada = world.holder("ada", "starter").await;
     let tools = ToolCalls { searches: Some(2), containers: Some(1), ..ToolCalls::default() };
     let usage = Usage { input: Some(Tokens(3)), tools, ..Usage::empty(Source::Reported) };
-    let event = of(&ada, at(1));
+    let event = event_of(&ada, time_at(1));
     let attempt = Attempt { usage: Some(usage), ..event.attempts[0].clone() };
     let event = UsageEvent { attempts: vec![attempt], ..event };
     world.record(vec![event.clone()]).await;
@@ -146,7 +146,7 @@ async fn calls_of_the_providers_tools_are_listed_with_the_tokens() {
 async fn an_unknown_cost_is_null_with_its_charge_and_reason() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
-    let event = of(&ada, at(1));
+    let event = event_of(&ada, time_at(1));
     let unknown = Attempt {
         cost: None,
         unknown: Some(UnknownCost::UnpricedTool),
@@ -181,7 +181,7 @@ async fn an_unknown_cost_is_null_with_its_charge_and_reason() {
 async fn attempts_are_listed_in_order_and_unknown_values_are_null() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
-    let event = of(&ada, at(1));
+    let event = event_of(&ada, time_at(1));
     let failed =
         Attempt { status: Some(500), usage: None, cost: None, first_byte_us: None, ..event.attempts[0].clone() };
     let event = UsageEvent { attempts: vec![failed, event.attempts[0].clone()], ..event };
@@ -212,8 +212,11 @@ async fn skipped_targets_are_listed_and_a_trace_has_its_page_if_one_is_configure
     };
     let skipped = vec![target("first", SkipReason::Cooldown, 0), target("second", SkipReason::Connect, 1)];
     let trace = Some(TraceId(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes()));
-    let event = UsageEvent { origin: RequestOrigin { skipped, trace, ..RequestOrigin::default() }, ..of(&ada, at(1)) };
-    let plain = of(&ada, at(2));
+    let event = UsageEvent {
+        origin: RequestOrigin { skipped, trace, ..RequestOrigin::default() },
+        ..event_of(&ada, time_at(1))
+    };
+    let plain = event_of(&ada, time_at(2));
     world.record(vec![event.clone(), plain.clone()]).await;
     let reported = show(&world, &ada, &event).await;
     let expected = json!([
@@ -235,8 +238,8 @@ async fn skipped_targets_are_listed_and_a_trace_has_its_page_if_one_is_configure
 async fn a_refused_request_has_its_refusal_code() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let known = refused(&ada, at(1), "quota_exceeded", 429);
-    let newer = refused(&ada, at(2), "of_tomorrow", 418);
+    let known = refused(&ada, time_at(1), "quota_exceeded", 429);
+    let newer = refused(&ada, time_at(2), "of_tomorrow", 418);
     world.record(vec![known.clone(), newer.clone()]).await;
     insta::assert_snapshot!(tidy(&ask(&world, &ada, &format!("{PATH}/{}", known.id)).await));
     let reported = show(&world, &ada, &newer).await;
@@ -257,10 +260,10 @@ async fn a_refused_request_has_the_limit_that_refused_it_and_admins_see_shared_a
             limit: Amount(2_000),
             used: Some(Amount(1_999)),
             requested: Amount(3),
-            full_at: Some(at(60)),
+            full_at: Some(time_at(60)),
         };
         let origin = RequestOrigin { refused_limit: Some(Box::new(limit)), ..RequestOrigin::default() };
-        UsageEvent { origin, ..refused(&ada, at(at_second), "budget_exceeded", 429) }
+        UsageEvent { origin, ..refused(&ada, time_at(at_second), "budget_exceeded", 429) }
     };
     let own = by(LimitOwner::Key, LimitUnit::Money, 1);
     let shared = by(LimitOwner::Plan, LimitUnit::Tokens, 2);
@@ -298,7 +301,7 @@ async fn a_request_of_another_user_is_not_found_like_a_missing_one() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let bob = world.holder("bob", "starter").await;
-    let mine = of(&ada, at(1));
+    let mine = event_of(&ada, time_at(1));
     let his = event_of_nobody(&bob);
     world.record(vec![mine.clone(), his.clone()]).await;
     let absent = ask(&world, &bob, &format!("{PATH}/01994d5c-0000-7000-8000-000000000000")).await;
@@ -321,8 +324,8 @@ async fn an_admin_sees_the_identity_of_a_request_without_a_key() {
     let ada = world.holder("ada", "starter").await;
     let token = SubjectName { kind: SubjectKind::Token, issuer: "https://id.example.com", name: "ada" };
     let anonymous = event_of_nobody(&ada);
-    let of_token = UsageEvent { subject: token.subject().unwrap(), ..of(&ada, at(3)) };
-    let of_key = of(&ada, at(1));
+    let of_token = UsageEvent { subject: token.subject().unwrap(), ..event_of(&ada, time_at(3)) };
+    let of_key = event_of(&ada, time_at(1));
     world.record(vec![anonymous.clone(), of_token.clone(), of_key.clone()]).await;
     let session = world.sign_in(&world.person_with("root", Role::Admin).await).await;
     let anyone = async |id: &str| get(world.address, &format!("{PATH}/{id}"), &[&session.bearer()]).await;
@@ -343,7 +346,7 @@ async fn an_admin_sees_the_identity_of_a_request_without_a_key() {
 fn event_of_nobody(holder: &Holder) -> UsageEvent {
     UsageEvent {
         subject: Subject::ANONYMOUS,
-        attempts: vec![Attempt { cost: Some(NanoUsd(1)), ..of(holder, at(0)).attempts[0].clone() }],
-        ..of(holder, at(2))
+        attempts: vec![Attempt { cost: Some(NanoUsd(1)), ..event_of(holder, time_at(0)).attempts[0].clone() }],
+        ..event_of(holder, time_at(2))
     }
 }

@@ -2,7 +2,7 @@ use access::Role;
 use meter::UsageEvent;
 use serde_json::{Value, json};
 
-use super::{ask, assert_alike, at, of, refused};
+use super::{ask, assert_alike, event_of, refused, time_at};
 use crate::client::get;
 use crate::world::{Holder, World, tidy};
 
@@ -25,14 +25,14 @@ async fn recorded(world: &World) -> [Holder; 3] {
     let ada = world.holder("ada", "starter").await;
     let second = world.key(&ada, "second").await;
     let bob = world.holder("bob", "starter").await;
-    let smart = UsageEvent { model: Some("smart".into()), status: 500, ..of(&second, at(3)) };
+    let smart = UsageEvent { model: Some("smart".into()), status: 500, ..event_of(&second, time_at(3)) };
     let events = vec![
-        of(&ada, at(1)),
-        of(&ada, at(2)),
+        event_of(&ada, time_at(1)),
+        event_of(&ada, time_at(2)),
         smart,
-        refused(&ada, at(4), "quota_exceeded", 429),
-        UsageEvent { model: None, ..refused(&second, at(5), "model_not_found", 404) },
-        of(&bob, at(6)),
+        refused(&ada, time_at(4), "quota_exceeded", 429),
+        UsageEvent { model: None, ..refused(&second, time_at(5), "model_not_found", 404) },
+        event_of(&bob, time_at(6)),
     ];
     world.record(events).await;
     [ada, second, bob]

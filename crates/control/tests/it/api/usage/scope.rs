@@ -4,7 +4,7 @@ use access::Role;
 use meter::{Outcome, UsageEvent};
 use serde_json::{Value, json};
 
-use super::{ask, assert_alike, at, of, refused};
+use super::{ask, assert_alike, event_of, refused, time_at};
 use crate::client::{Answer, get};
 use crate::person::BrowserSession;
 use crate::world::{Holder, World};
@@ -23,10 +23,10 @@ async fn recorded(world: &World) -> (Holder, Holder, BrowserSession) {
     let ada = world.holder("ada", "starter").await;
     let bob = world.holder("bob", "endless").await;
     let events = vec![
-        of(&ada, at(1)),
-        UsageEvent { outcome: Outcome::UpstreamCut, ..of(&ada, at(2)) },
-        refused(&ada, at(3), "quota_exceeded", 429),
-        UsageEvent { status: 500, ..of(&bob, at(4)) },
+        event_of(&ada, time_at(1)),
+        UsageEvent { outcome: Outcome::UpstreamCut, ..event_of(&ada, time_at(2)) },
+        refused(&ada, time_at(3), "quota_exceeded", 429),
+        UsageEvent { status: 500, ..event_of(&bob, time_at(4)) },
     ];
     world.record(events).await;
     let root = world.person_with("root", Role::Admin).await;

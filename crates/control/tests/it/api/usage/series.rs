@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use spool::Record;
 use uuid::Uuid;
 
-use super::{DAY_US, ask, assert_alike, at, of, refused};
+use super::{DAY_US, ask, assert_alike, event_of, refused, time_at};
 use crate::client::get;
 use crate::world::{Holder, NOON, World, tidy};
 
@@ -31,14 +31,15 @@ async fn recorded(world: &World) -> [Holder; 3] {
     let ada = world.holder("ada", "starter").await;
     let second = world.key(&ada, "=second, \"key\"").await;
     let bob = world.holder("bob", "starter").await;
-    let smart = UsageEvent { model: Some("smart".into()), status: 500, duration_us: 5_500, ..of(&second, at(3)) };
+    let smart =
+        UsageEvent { model: Some("smart".into()), status: 500, duration_us: 5_500, ..event_of(&second, time_at(3)) };
     let events = vec![
-        of(&ada, Timestamp(NOON.0 - DAY_US)),
-        of(&ada, at(1)),
-        of(&ada, Timestamp(at(0).0 - 3_600_000_000)),
+        event_of(&ada, Timestamp(NOON.0 - DAY_US)),
+        event_of(&ada, time_at(1)),
+        event_of(&ada, Timestamp(time_at(0).0 - 3_600_000_000)),
         smart,
-        refused(&ada, at(4), "quota_exceeded", 429),
-        of(&bob, at(6)),
+        refused(&ada, time_at(4), "quota_exceeded", 429),
+        event_of(&bob, time_at(6)),
     ];
     world.record(events).await;
     [ada, second, bob]

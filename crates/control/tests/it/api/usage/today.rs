@@ -8,7 +8,7 @@ use crate::world::{Holder, NOON, World, event, tidy};
 
 const PATH: &str = "/api/usage/today";
 
-fn at(seconds: u64) -> Timestamp {
+fn time_at(seconds: u64) -> Timestamp {
     Timestamp(NOON.0 + seconds * 1_000_000)
 }
 
@@ -21,10 +21,10 @@ async fn ada_and_bob(world: &World) -> [Holder; 4] {
     let day_before = Timestamp(NOON.0 - 86_400_000_000);
     let events = vec![
         event(ada.caller, day_before, Some(NanoUsd(1))),
-        event(ada.caller, at(1), Some(NanoUsd(1_500))),
-        event(ada.caller, at(2), None),
-        event(second.caller, at(3), Some(NanoUsd(250))),
-        event(bob.caller, at(4), Some(NanoUsd(99))),
+        event(ada.caller, time_at(1), Some(NanoUsd(1_500))),
+        event(ada.caller, time_at(2), None),
+        event(second.caller, time_at(3), Some(NanoUsd(250))),
+        event(bob.caller, time_at(4), Some(NanoUsd(99))),
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
         let caller = event.subject.caller().unwrap();
@@ -118,7 +118,7 @@ async fn a_request_that_ended_is_waited_for_and_counts_in_every_figure() {
     let bearer = ada.bearer();
     let (today, ()) = tokio::join!(async { get(world.address, PATH, &[&bearer]).await }, async {
         tokio::time::sleep(Duration::from_millis(60)).await;
-        world.record(vec![event(ada.caller, at(1), None)]).await;
+        world.record(vec![event(ada.caller, time_at(1), None)]).await;
     });
     let today = today.json();
     let figures = ["requests", "credits", "pending_credits", "remaining"].map(|figure| today[figure].as_u64().unwrap());
