@@ -204,5 +204,5 @@ async fn create_keys<T>(
     while let Some(created) = making.join_next().await {
         waits.push(created??);
     }
-    Ok((Spread::of(waits), response))
+    Ok((Spread::from_durations(waits), response))
 }

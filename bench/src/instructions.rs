@@ -157,10 +157,10 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
 
 /// The words and the request of a row.
 fn request_of(name: &str) -> Option<(&'static str, BenchRequest)> {
-    let limited = BenchRequest::KEYED.at("/plain/limited").with(BenchRequest::EDITED.headers);
+    let limited = BenchRequest::KEYED.with_path("/plain/limited").with(BenchRequest::EDITED.headers);
     match name {
         LIMITED => Some(("with key, quota, two rate limits, three edits of headers each way", limited)),
-        _ => Row::of(name).map(|row| (row.what, row.request)),
+        _ => Row::find(name).map(|row| (row.what, row.request)),
     }
 }
 
@@ -255,7 +255,7 @@ impl Callgrind<'_> {
             of_worker.push(as_float(many.worker - few.worker) / units);
             of_all.push(all);
         }
-        let median = |found| MedianInterval::of(found).context("no difference was measured");
+        let median = |found| MedianInterval::from_values(found).context("no difference was measured");
         Ok([median(of_worker)?, median(of_all)?])
     }
 

@@ -220,7 +220,7 @@ pub(crate) async fn added_p99(
         added.push(p99(&beside) - p99(&alone));
     }
     let what = format!("ms added to the p99 of {OTHERS} connections by {}", of.work);
-    Ok(Figure { what, measured: MedianInterval::of(added), target: Target::must(of.added_max) })
+    Ok(Figure { what, measured: MedianInterval::from_values(added), target: Target::must(of.added_max) })
 }
 
 /// Measures what changes of JSON bodies of 1 MiB, one after the other, add to other connections.
@@ -312,12 +312,12 @@ fn side_figures(at: usize, side: &LatencySide<'_>, rounds: &[Vec<LatencyRun>]) -
     let runs: Vec<RunFigures> = rounds.iter().filter_map(added).collect();
     let of_column = |column: usize| runs.iter().filter_map(|run| run.get(column).copied()).collect();
     let mut found: Vec<_> =
-        (0..RunFigures::default().len()).map(|column| MedianInterval::of(of_column(column))).collect();
+        (0..RunFigures::default().len()).map(|column| MedianInterval::from_values(of_column(column))).collect();
     let of_side = || rounds.iter().filter_map(|round| round.get(at));
     let failed = side.maximum.failed + of_side().map(|run| run.failed).sum::<u64>();
     let requests = side.maximum.requests + of_side().map(|run| run.requests).sum::<u64>();
-    found.push(side.program.and_then(|(_, kib)| MedianInterval::of(vec![per(kib, 1_024)])));
-    found.push(MedianInterval::of(vec![per(failed * 100, requests)]));
+    found.push(side.program.and_then(|(_, kib)| MedianInterval::from_values(vec![per(kib, 1_024)])));
+    found.push(MedianInterval::from_values(vec![per(failed * 100, requests)]));
     found
 }
 

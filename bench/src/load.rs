@@ -74,7 +74,7 @@ impl Generators<'_> {
         let url = format!("{}://{target}{}", request.scheme, request.path);
         let mut command = Command::new(self.wrk);
         if let LoadKind::Echoes { bytes } = kind {
-            let message = EchoedMessage::of(bytes);
+            let message = EchoedMessage::with_bytes(bytes);
             let echo_bytes = u64::try_from(message.echo.len())?;
             let requests = protocols::echoes(target, self.connections, message, seconds).await?;
             let raw = format!("{requests} messages of {bytes} bytes\n");

@@ -91,7 +91,7 @@ pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
             waits.extend(requested??);
         }
         stop.send(()).ok().context("lookups ended")?;
-        println!("  {at_once:3} at once: {}", Spread::of(waits));
+        println!("  {at_once:3} at once: {}", Spread::from_durations(waits));
     }
     store.close().await;
     Ok(true)

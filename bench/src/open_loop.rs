@@ -93,7 +93,7 @@ impl OpenLoop {
             lanes.receive(wait.min(WAIT_MAX))?;
         }
         let Lanes { waits, late_max, failed, first_failure, .. } = lanes;
-        Ok(OpenLoopRun { waits: Spread::of(waits), requests, late_max, failed, first_failure })
+        Ok(OpenLoopRun { waits: Spread::from_durations(waits), requests, late_max, failed, first_failure })
     }
 }
 

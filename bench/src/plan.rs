@@ -122,7 +122,7 @@ impl RunFlags {
 
     /// The estimated duration of one round of a row, with the drain of the spool after each run.
     pub(crate) fn round_estimate(&self, name: &str) -> Duration {
-        let sides = Row::of(name).map_or(if name == LATENCY { 6 } else { 2 }, |row| row.sides());
+        let sides = Row::find(name).map_or(if name == LATENCY { 6 } else { 2 }, |row| row.sides());
         Duration::from_millis(self.size.seconds * 1_000 + 500) * u32::try_from(sides).unwrap_or(u32::MAX)
     }
 

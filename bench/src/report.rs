@@ -96,7 +96,7 @@ fn processor(cpuinfo: &str) -> Option<&str> {
 
 impl CostResult {
     /// The results of each share and side that a row beside proxies reports. Tollgate is the last side.
-    pub(crate) fn of(row: &Row, targets: &RatioTargets, runs: &RowRuns) -> Vec<Self> {
+    pub(crate) fn from_runs(row: &Row, targets: &RatioTargets, runs: &RowRuns) -> Vec<Self> {
         let mut shares = vec![CpuShare::Total, CpuShare::User, CpuShare::System];
         if targets.workers.is_some() {
             shares.extend([CpuShare::Workers, CpuShare::WorkersUser]);
@@ -147,7 +147,7 @@ fn target(targets: &RatioTargets, share: CpuShare, side: &str) -> Target {
 impl Figure {
     /// A figure that was measured once.
     pub(crate) fn once(what: String, measured: f64, target: Target) -> Self {
-        Self { what, measured: MedianInterval::of(vec![measured]), target }
+        Self { what, measured: MedianInterval::from_values(vec![measured]), target }
     }
 
     /// The figures of a row that compares two sides.
@@ -205,7 +205,7 @@ pub(crate) fn table(head: &str, rows: &[Vec<String>]) -> String {
 
 impl BenchReport {
     /// A report without rows.
-    pub(crate) fn of(plan: &RunFlags, machine: Machine, cpu_method: &'static str) -> Self {
+    pub(crate) fn new(plan: &RunFlags, machine: Machine, cpu_method: &'static str) -> Self {
         let SizeFlags { pairs, seconds, connections, .. } = plan.size;
         let size = format!("{pairs} rounds of {seconds} s, {connections} connections");
         Self { size, is_result: plan.is_result(), machine, cpu_method, ..Self::default() }

@@ -93,7 +93,7 @@ impl BenchRequest {
         Self { headers, ..self }
     }
 
-    pub(crate) const fn at(self, path: &'static str) -> Self {
+    pub(crate) const fn with_path(self, path: &'static str) -> Self {
         Self { path, ..self }
     }
 
@@ -165,7 +165,7 @@ pub(crate) struct EchoedMessage {
 }
 
 impl EchoedMessage {
-    pub(crate) fn of(bytes: u32) -> Self {
+    pub(crate) fn with_bytes(bytes: u32) -> Self {
         let payload: Vec<u8> = (0..bytes).map(|at| at.to_le_bytes()[0]).collect();
         let masked = payload.iter().zip(MASK.iter().cycle()).map(|(octet, mask)| octet ^ mask);
         let head = |mark: u8| match u8::try_from(bytes) {
@@ -221,10 +221,10 @@ mod tests {
 
     #[test]
     fn a_message_is_masked_and_its_echo_is_not() {
-        let EchoedMessage { sent, echo } = EchoedMessage::of(3);
+        let EchoedMessage { sent, echo } = EchoedMessage::with_bytes(3);
         assert_eq!(echo, [0x82, 3, 0, 1, 2]);
         assert_eq!(sent, [0x82, 0x83, 0x37, 0xfa, 0x21, 0x3d, 0x37, 0xfb, 0x23]);
-        let EchoedMessage { sent, echo } = EchoedMessage::of(65_536);
+        let EchoedMessage { sent, echo } = EchoedMessage::with_bytes(65_536);
         assert_eq!((&sent[..8], &echo[..8]), (&[0x82, 0xff, 0, 0, 0, 0, 0, 1][..], &[0x82, 127, 0, 0, 0, 0, 0, 1][..]));
         assert_eq!((sent.len(), echo.len()), (65_536 + 14, 65_536 + 10));
     }

@@ -241,7 +241,7 @@ async fn unit(row: &Row, sides: &[Side<'_>]) -> anyhow::Result<CostUnit> {
 impl RowRuns {
     /// The median over the rounds of a figure of each.
     pub(crate) fn median(&self, of: impl Fn(&[SideRun]) -> f64) -> Option<MedianInterval> {
-        MedianInterval::of(self.rounds.iter().map(|round| of(round)).collect())
+        MedianInterval::from_values(self.rounds.iter().map(|round| of(round)).collect())
     }
 
     /// The cost of a side in a round, in microseconds per unit.

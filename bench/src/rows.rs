@@ -52,28 +52,28 @@ const NO_TARGET: RatioTargets =
 #[rustfmt::skip]
 pub(crate) const ROWS: [Row; 28] = [
     Row::beside("plain", "plain route", PLAIN, total(0.95, 0.85).user(0.9, 0.7)).and(ALL),
-    Row::beside(RESILIENT, "plain route with checks, breaker, retries, limits of a pool", PLAIN.at("/plain/resilient"), total(1.05, 0.95).peers([Some(1.05), Some(0.45), Some(0.3)])).and(ALL).on("resilient"),
+    Row::beside(RESILIENT, "plain route with checks, breaker, retries, limits of a pool", PLAIN.with_path("/plain/resilient"), total(1.05, 0.95).peers([Some(1.05), Some(0.45), Some(0.3)])).and(ALL).with_listener("resilient"),
     Row::beside("keyed", "with key, quota, rate limit, aggregated events", KEYED, total(1.05, 0.95).user(1.2, 0.9)),
     Row::beside("sdk", "plain route, nine header fields of an SDK", PLAIN.with(&SDK_HEADERS), total(0.95, 0.85)),
     Row::beside("sdk-keyed", "the same with key, quota, rate limit, aggregated events", KEYED.with(&SDK_HEADERS), NO_TARGET),
     Row::beside("llm", "LLM POST of 1 KB, unstreamed, its event ingested", LLM, must(1.9).workers(1.75, 1.5)),
-    Row::beside("stream", "event of an LLM stream, nginx without buffering", STREAM, total(1.05, 0.95)).on("stream"),
-    Row::beside("16k", "plain route, response of 16 KiB", PLAIN.at("/plain/bytes/16384"), must(0.95)),
-    Row::beside("64k", "plain route, response of 64 KiB", PLAIN.at("/plain/bytes/65536"), must(0.75)),
-    Row::beside("jwt", "RS256 token, cached, rate limit of all workers, three claims as headers", TOKEN, must(1.2).peers([None, Some(0.38), None])).and(WITH_ENVOY).on("jwt"),
-    Row::beside(TRANSFORM, "three edits of headers each way", EDITED, must(1.05).peers([None, Some(0.4), None])).and(ALL).on("edited"),
-    Row::beside("grpc", "unary gRPC call over HTTP/2 without TLS, 64 streams on each of 4 connections", CALL, TUNNEL).and(ALL).on("grpc").with(STREAMS),
-    Row::beside(WEBSOCKET, "echo of 64 bytes in a WebSocket", SOCKET, TUNNEL).and(ALL).on("socket").with(LoadKind::Echoes { bytes: 64 }),
-    Row::beside("websocket-64k", "echo of 64 KiB in a WebSocket", SOCKET, TUNNEL).and(ALL).on("socket").with(LoadKind::Echoes { bytes: 65_536 }),
-    Row::beside("hit", "stored response of 4 KiB", PLAIN.at("/plain/bytes/4096"), must(1.1).peers([Some(1.2), None, None])).on("cached"),
-    Row::beside("compress", "16 KiB of JSON, gzip of level 5", COMPRESSED, must(1.05).peers([None, Some(0.8), Some(0.6)])).and(COMPRESSING).on("gzip"),
+    Row::beside("stream", "event of an LLM stream, nginx without buffering", STREAM, total(1.05, 0.95)).with_listener("stream"),
+    Row::beside("16k", "plain route, response of 16 KiB", PLAIN.with_path("/plain/bytes/16384"), must(0.95)),
+    Row::beside("64k", "plain route, response of 64 KiB", PLAIN.with_path("/plain/bytes/65536"), must(0.75)),
+    Row::beside("jwt", "RS256 token, cached, rate limit of all workers, three claims as headers", TOKEN, must(1.2).peers([None, Some(0.38), None])).and(WITH_ENVOY).with_listener("jwt"),
+    Row::beside(TRANSFORM, "three edits of headers each way", EDITED, must(1.05).peers([None, Some(0.4), None])).and(ALL).with_listener("edited"),
+    Row::beside("grpc", "unary gRPC call over HTTP/2 without TLS, 64 streams on each of 4 connections", CALL, TUNNEL).and(ALL).with_listener("grpc").with(STREAMS),
+    Row::beside(WEBSOCKET, "echo of 64 bytes in a WebSocket", SOCKET, TUNNEL).and(ALL).with_listener("socket").with(LoadKind::Echoes { bytes: 64 }),
+    Row::beside("websocket-64k", "echo of 64 KiB in a WebSocket", SOCKET, TUNNEL).and(ALL).with_listener("socket").with(LoadKind::Echoes { bytes: 65_536 }),
+    Row::beside("hit", "stored response of 4 KiB", PLAIN.with_path("/plain/bytes/4096"), must(1.1).peers([Some(1.2), None, None])).with_listener("cached"),
+    Row::beside("compress", "16 KiB of JSON, gzip of level 5", COMPRESSED, must(1.05).peers([None, Some(0.8), Some(0.6)])).and(COMPRESSING).with_listener("gzip"),
     Row::pair("routes", "10,000 routes, to 10", PLAIN, PairKind::Routes(10, 10_000), Target::must(1.2)),
     Row::pair("targets", "µs of a second target of a model that is not used", TARGETED, PairKind::Targets, Target::must(0.3)),
     Row::pair("backends", "two backends in turn, to one", PLAIN, PairKind::Backends, Target::must(1.02)),
-    Row::beside("http2", "HTTP/2 without TLS, 64 streams on each of 4 connections", PLAIN, total(1.6, 1.3)).and(NGINX).on("http2").with(STREAMS),
-    Row::beside("tls", "TLS 1.3 with keep-alive", HTTPS, must(1.05)).and(NGINX).on("tls"),
-    Row::beside("tls-both", "TLS 1.3 with keep-alive on both sides", HTTPS.at("/plain/origin"), TUNNEL).and(NGINX_AND_ENVOY).on("tls_both"),
-    Row::beside("handshakes", "TLS 1.3, a full handshake per request", CLOSE, must(1.1)).and(NGINX).on("tls"),
+    Row::beside("http2", "HTTP/2 without TLS, 64 streams on each of 4 connections", PLAIN, total(1.6, 1.3)).and(NGINX).with_listener("http2").with(STREAMS),
+    Row::beside("tls", "TLS 1.3 with keep-alive", HTTPS, must(1.05)).and(NGINX).with_listener("tls"),
+    Row::beside("tls-both", "TLS 1.3 with keep-alive on both sides", HTTPS.with_path("/plain/origin"), TUNNEL).and(NGINX_AND_ENVOY).with_listener("tls_both"),
+    Row::beside("handshakes", "TLS 1.3, a full handshake per request", CLOSE, must(1.1)).and(NGINX).with_listener("tls"),
     Row::pair("keys", "keys of 10,000 users in turn, to one key", KEYED, PairKind::Keys, Target::must(1.1)),
     Row::pair("cold", "first verification of an RS256 token", TOKEN, PairKind::Cold, Target::must(30.0)),
     Row::pair("info", "`log.level: info`, to `warn`", PLAIN, PairKind::LogLevel, Target::NONE.aiming(0.5)),
@@ -198,7 +198,7 @@ impl Row {
         Self { name, what, request, load: LoadKind::Wrk, kind, listener: proxies::PLAIN }
     }
 
-    const fn on(self, listener: &'static str) -> Self {
+    const fn with_listener(self, listener: &'static str) -> Self {
         Self { listener, ..self }
     }
 
@@ -212,7 +212,7 @@ impl Row {
     }
 
     /// The row of this name.
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    pub(crate) fn find(name: &str) -> Option<Self> {
         ROWS.into_iter().find(|row| row.name == name)
     }
 

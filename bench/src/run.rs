@@ -65,7 +65,7 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let h2load = Some(tools.path("h2load")?);
     let generators = Generators { wrk, h2load, dir: dir.path(), connections };
     let rounds = Rounds { generators, issuer: Some(issuer), out: &out, pairs, seconds, warm_each: 0 };
-    let mut report = BenchReport::of(&plan, machine, main.product.group.account.method());
+    let mut report = BenchReport::new(&plan, machine, main.product.group.account.method());
     report.versions = versions;
     let bench =
         RowBench { plan: &plan, start: &start, rounds: &rounds, recorder: &recorder, at_rest_kib: &at_rest_kib };
@@ -117,7 +117,7 @@ impl RowBench<'_> {
         let runs = rounds.measure(row, &sides, plan.round_estimate(row.name), recorder).await?;
         report.failed += runs.failed;
         match row.kind {
-            RowKind::Proxies(_, targets) => report.costs.extend(CostResult::of(row, &targets, &runs)),
+            RowKind::Proxies(_, targets) => report.costs.extend(CostResult::from_runs(row, &targets, &runs)),
             RowKind::Pair(..) => {
                 let lines = sides.last().and_then(|side| Some(side.log.as_ref()?.get()));
                 report.figures.extend(Figure::of_pair(row, &runs, lines));

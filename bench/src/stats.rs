@@ -20,7 +20,7 @@ pub(crate) struct MedianInterval {
 impl MedianInterval {
     /// The median of `values`; `None` without values, or if one is not finite. With fewer than six values no 95%
     /// interval exists, and the whole range is returned.
-    pub(crate) fn of(mut values: Vec<f64>) -> Option<Self> {
+    pub(crate) fn from_values(mut values: Vec<f64>) -> Option<Self> {
         if values.iter().any(|value| !value.is_finite()) {
             return None;
         }
@@ -106,7 +106,7 @@ impl Target {
 pub(crate) struct Spread(Vec<Duration>);
 
 impl Spread {
-    pub(crate) fn of(mut durations: Vec<Duration>) -> Self {
+    pub(crate) fn from_durations(mut durations: Vec<Duration>) -> Self {
         durations.sort_unstable();
         Self(durations)
     }
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn medians_are_in_the_middle_of_finite_values() {
-        let median = |values: &[f64]| MedianInterval::of(values.to_vec()).map(|found| found.median);
+        let median = |values: &[f64]| MedianInterval::from_values(values.to_vec()).map(|found| found.median);
         assert_eq!(
             [&[3.0, 1.0, 2.0][..], &[4.0, 1.0, 3.0, 2.0], &[7.0]].map(median),
             [Some(2.0), Some(2.5), Some(7.0)]
@@ -144,7 +144,7 @@ mod tests {
         // The published ranks of a 95% interval: none of 5, 1 and 6 of 6, 2 and 8 of 9, 3 and 10 of 12, 6 and 15 of 20,
         // 10 and 21 of 30.
         for (count, rank) in [(5, 1), (6, 1), (9, 2), (12, 3), (20, 6), (30, 10), (200, 86)] {
-            let interval = MedianInterval::of((1..=count).map(f64::from).rev().collect()).unwrap();
+            let interval = MedianInterval::from_values((1..=count).map(f64::from).rev().collect()).unwrap();
             assert_eq!((interval.low, interval.high), (f64::from(rank), f64::from(count + 1 - rank)), "{count}");
         }
     }
@@ -174,9 +174,9 @@ mod tests {
 
     #[test]
     fn percentiles_are_by_rank() {
-        let spread = Spread::of((1..=200).rev().map(Duration::from_millis).collect());
+        let spread = Spread::from_durations((1..=200).rev().map(Duration::from_millis).collect());
         assert_eq!([50, 99, 100].map(|percent| spread.percentile(percent).as_millis()), [100, 198, 200]);
-        assert_eq!(Spread::of(vec![Duration::from_secs(1)]).percentile(50), Duration::from_secs(1));
+        assert_eq!(Spread::from_durations(vec![Duration::from_secs(1)]).percentile(50), Duration::from_secs(1));
         assert_eq!(Spread::default().percentile(99), Duration::ZERO);
     }
 }

@@ -92,7 +92,7 @@ async fn compare(
     let rounds = Rounds { generators, issuer: None, out: &out, pairs, seconds, warm_each };
     let round = Duration::from_secs((seconds + warm_each) * 2);
     let recorder = Recorder::create(&out, Progress::begin(round * pairs * u32::try_from(rows.len())?))?;
-    for row in rows.iter().filter_map(|name| Row::of(name)) {
+    for row in rows.iter().filter_map(|name| Row::find(name)) {
         let sides = counted.iter().zip(&databases).map(|((name, counted, keys), database)| {
             let mut side = Side::tollgate(name, counted, row.request);
             (side.keys, side.database) = (keys.clone(), Some(database));

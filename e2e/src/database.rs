@@ -92,7 +92,7 @@ impl Database {
     /// `xtask test` applies all migrations.
     #[must_use]
     pub fn new() -> Self {
-        Self::on(shared_server())
+        Self::create_on(shared_server())
     }
 
     /// Like [`Database::new`], without tables.
@@ -103,7 +103,7 @@ impl Database {
 
     /// Creates a database on the server at this URL, whose user may create databases.
     #[must_use]
-    pub fn on(server: String) -> Self {
+    pub fn create_on(server: String) -> Self {
         Self::copy_of("template1", server)
     }
 

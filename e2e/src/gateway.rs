@@ -141,14 +141,14 @@ impl Gateway {
     /// Returns the resource measurements of the server's process.
     #[must_use]
     pub fn vitals(&self) -> Vitals {
-        Vitals::of(self.process.id())
+        Vitals::from_id(self.process.id())
     }
 
     /// Returns the built-in mock; panics if it is off.
     #[must_use]
     pub fn mock(&self) -> Mock {
         match self.mock {
-            Some(address) => Mock::at(address),
+            Some(address) => Mock::from_address(address),
             None => panic!("the log contains no address of a mock: {}", self.stderr()),
         }
     }

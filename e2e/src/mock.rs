@@ -24,7 +24,7 @@ pub struct Mock {
 impl Mock {
     /// Wraps the mock that listens at `address`.
     #[must_use]
-    pub const fn at(address: SocketAddr) -> Self {
+    pub const fn from_address(address: SocketAddr) -> Self {
         Self { address, _own: None }
     }
 

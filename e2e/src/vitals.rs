@@ -17,7 +17,7 @@ pub struct Vitals(u32);
 impl Vitals {
     /// Wraps the process with id `id`.
     #[must_use]
-    pub const fn of(id: u32) -> Self {
+    pub const fn from_id(id: u32) -> Self {
         Self(id)
     }
 

@@ -13,7 +13,7 @@ impl SeededRandom {
 
     /// A generator that is seeded by `bytes`, so that a target depends on nothing but its input.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         Self(hash(bytes))
     }
 

@@ -83,10 +83,10 @@ fn runs(sides: &[(&'static str, u64, u64)], has_workers: bool) -> RowRuns {
 
 #[test]
 fn ratios_are_of_the_same_round() {
-    let row = Row::of("llm").unwrap();
+    let row = Row::find("llm").unwrap();
     let runs = runs(&[("nginx", 1, 1), ("envoy", 2, 4), ("tollgate", 3, 2)], true);
     let targets = RatioTargets { peers: [None, Some(0.4), None], ..crate::rows::must(1.9).workers(1.75, 1.5) };
-    let costs = CostResult::of(&row, &targets, &runs);
+    let costs = CostResult::from_runs(&row, &targets, &runs);
     for (share, side, micros, ratio, target) in [
         (CpuShare::Total, "nginx", 10.0, 3.0, Target::must(1.9)),
         (CpuShare::Total, "envoy", 20.0, 1.5, Target::must(0.4)),
@@ -97,14 +97,14 @@ fn ratios_are_of_the_same_round() {
         let near = |found: Option<MedianInterval>, expected: f64| (found.unwrap().median - expected).abs() < 1e-9;
         assert!(near(found.micros, micros) && near(found.ratio, ratio) && found.target == target, "{found:?}");
     }
-    let none = CostResult::of(&row, &targets, &RowRuns { rounds: vec![Vec::new()], ..runs });
+    let none = CostResult::from_runs(&row, &targets, &RowRuns { rounds: vec![Vec::new()], ..runs });
     assert!(none.iter().all(|cost| cost.ratio.is_none() && cost.micros.is_none()));
 }
 
 #[test]
 fn figures_of_two_sides_are_compared_within_their_round() {
     let check = |name: &str, has_workers: bool, expected: f64, endings: &[&str]| {
-        let row = Row::of(name).unwrap();
+        let row = Row::find(name).unwrap();
         let runs = runs(&[("a", 5, 1), ("b", 6, 1)], has_workers);
         let lines = Some(LineCounts { requests: 9, written: 8, dropped: 1 });
         let figures = Figure::of_pair(&row, &runs, lines);

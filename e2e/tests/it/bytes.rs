@@ -26,7 +26,7 @@ struct FormatServer {
 }
 
 impl FormatServer {
-    async fn of(format: Format) -> Self {
+    async fn start(format: Format) -> Self {
         let upstream = Upstream::json(&json!({})).await;
         let models = "[{name: alias, targets: [{provider: up, model: \"real-model/1:2\"}]}]";
         let setup = Setup::provider(format.kind(), upstream.address()).section("models", models);
@@ -48,7 +48,7 @@ impl FormatServer {
 #[tokio::test]
 async fn request_bodies_change_in_the_models_name_alone() {
     for format in Format::ALL {
-        let line = FormatServer::of(format).await;
+        let line = FormatServer::start(format).await;
         for (requested, real) in [("bare", "bare"), ("up/named", "named"), ("alias", "real-model/1:2")] {
             assert_eq!(line.pass(&odd(requested, "")).await, odd(real, ""), "{format:?} {requested}");
         }
@@ -57,7 +57,7 @@ async fn request_bodies_change_in_the_models_name_alone() {
 
 #[tokio::test]
 async fn chat_streams_gain_include_usage_and_nothing_else() {
-    let line = FormatServer::of(Format::Chat).await;
+    let line = FormatServer::start(Format::Chat).await;
     for rest in [", \"stream\" : true", ",\"stream\":true,\"stream_options\" : { \"x\": 1 }"] {
         let sent = odd("bare", rest);
         let body = line.pass(&sent).await;

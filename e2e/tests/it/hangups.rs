@@ -22,7 +22,7 @@ enum Moment {
 impl Moment {
     const ALL: [Self; 4] = [Self::BeforeTheHead, Self::BeforeAnEvent, Self::WithinTheText, Self::BehindTheUsage];
 
-    fn of(text: &str) -> Self {
+    fn from_text(text: &str) -> Self {
         Self::ALL.into_iter().find(|moment| format!("{moment:?}") == text).unwrap()
     }
 
@@ -158,7 +158,7 @@ async fn upstream(stream: Stream, reported: watch::Receiver<usize>) -> Upstream 
 
 async fn answer(mut turn: Turn, stream: Stream, mut reported: watch::Receiver<usize>) -> Option<Turn> {
     turn.read_body().await;
-    let leaves = Moment::of(turn.head.header("x-stainless-moment").unwrap());
+    let leaves = Moment::from_text(turn.head.header("x-stainless-moment").unwrap());
     let turns = turn.connection + 1;
     let has_usage = turn.head.header("x-stainless-usage").is_some();
     let mut waits = async |turn: &mut Turn, now| {

@@ -123,7 +123,7 @@ async fn acknowledged_records_survive_a_kill_of_postgres_exactly_once() {
         .section("providers", &format!("[{providers}]"))
         .section("signup", "open")
         .section("signup_plan", "open");
-    let gateway = Gateway::start_in(Folder::on_postgres(Database::on(server.url())), setup).await;
+    let gateway = Gateway::start_in(Folder::on_postgres(Database::create_on(server.url())), setup).await;
     let ada = signed_up(&gateway, "ada").await;
     let eve = signed_up(&gateway, "eve").await;
     let token = text(&ada["access_token"]);

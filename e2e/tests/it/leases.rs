@@ -142,7 +142,7 @@ async fn a_node_that_ends_hands_everything_back() {
 #[tokio::test]
 async fn during_an_outage_of_postgresql_only_leases_are_spent_and_nothing_twice() {
     let mut server = PostgresServer::start().await;
-    let folder = Folder::on_postgres(Database::on(server.url()));
+    let folder = Folder::on_postgres(Database::create_on(server.url()));
     let beside = folder.beside();
     let lease = "{ttl: 20s, recall_wait: 250ms}";
     let nodes = [Gateway::start_in(folder, setup(lease)).await, Gateway::start_in(beside, setup(lease)).await];

@@ -36,15 +36,15 @@ impl MailServer {
         let mut command = python("mail", "serve_smtp.py");
         command.env("CERTIFICATE", certificates.certificate()).env("KEY", certificates.key());
         command.env("LOGIN", "billing:s3cret").env("TLS", if is_immediate { "immediate" } else { "starttls" });
-        Self::of(command, certificates).await
+        Self::from_command(command, certificates).await
     }
 
     /// Starts a server without TLS and sign-in.
     async fn plain() -> Self {
-        Self::of(python("mail", "serve_smtp.py"), Certificates::new()).await
+        Self::from_command(python("mail", "serve_smtp.py"), Certificates::new()).await
     }
 
-    async fn of(mut command: Command, certificates: Certificates) -> Self {
+    async fn from_command(mut command: Command, certificates: Certificates) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();

@@ -62,7 +62,7 @@ struct OutageReport {
 }
 
 impl ServerUnderLoad {
-    async fn on(database: Database) -> Self {
+    async fn start_on(database: Database) -> Self {
         let mock = Mock::start().await;
         let setup = Setup::provider("mock", mock.address());
         let gateway = Gateway::start_in(Folder::on_postgres(database), setup).await;
@@ -188,7 +188,7 @@ fn tell(what: &str) {
 #[tokio::test]
 async fn an_outage_of_postgres_stops_no_cached_key_and_loses_nothing() {
     let mut server = PostgresServer::start().await;
-    let mut loaded = ServerUnderLoad::on(Database::on(server.url())).await;
+    let mut loaded = ServerUnderLoad::start_on(Database::create_on(server.url())).await;
     server.stop(Stop::Immediate).await;
     let begun = Instant::now();
     check_away(&mut loaded).await;
@@ -209,7 +209,7 @@ async fn an_outage_of_postgres_stops_no_cached_key_and_loses_nothing() {
 #[tokio::test]
 async fn postgres_that_is_started_again_is_not_noticed() {
     let mut server = PostgresServer::start().await;
-    let loaded = ServerUnderLoad::on(Database::on(server.url())).await;
+    let loaded = ServerUnderLoad::start_on(Database::create_on(server.url())).await;
     for how in [Stop::Fast, Stop::Immediate, Stop::Kill] {
         server.stop(how).await;
         server.resume().await;
@@ -224,7 +224,7 @@ async fn postgres_that_is_started_again_is_not_noticed() {
 
 #[tokio::test]
 async fn connections_that_are_cut_under_load_are_made_again() {
-    let loaded = ServerUnderLoad::on(Database::new()).await;
+    let loaded = ServerUnderLoad::start_on(Database::new()).await;
     for _ in 0..10 {
         loaded.gateway.folder().database().unwrap().cut();
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -237,7 +237,7 @@ async fn keys_that_are_known_open_for_stale_for_and_no_longer() {
     let mut server = PostgresServer::start().await;
     let mock = Mock::start().await;
     let setup = Setup::provider("mock", mock.address()).section("store", "{stale_for: 10s}");
-    let gateway = Gateway::start_in(Folder::on_postgres(Database::on(server.url())), setup).await;
+    let gateway = Gateway::start_in(Folder::on_postgres(Database::create_on(server.url())), setup).await;
     let key = gateway.key().await;
     gateway.call(chat(&key)).await.expect(200);
     server.stop(Stop::Immediate).await;
@@ -305,7 +305,7 @@ async fn a_failover_refuses_no_busy_key_that_has_quota_left_and_overspends_none(
             .plans(&format!("{{name: large, credits_per_day: 1000000}}, {{name: small, credits_per_day: {SMALL}}}"))
             .section("lease", lease)
     };
-    let folder = Folder::on_postgres(Database::on(server.url()));
+    let folder = Folder::on_postgres(Database::create_on(server.url()));
     let other = folder.beside();
     let nodes = [Gateway::start_in(folder, setup()).await, Gateway::start_in(other, setup()).await];
     let addresses = [nodes[0].proxy, nodes[1].proxy];

@@ -86,7 +86,7 @@ const VERIFY_BYTES_MAX: u64 = 100 << 20;
 async fn completes(folder: &Folder, words: &[&str]) -> (String, u64) {
     let began = Instant::now();
     let mut child = commands::begin(folder, words, &[]);
-    let vitals = Vitals::of(child.id());
+    let vitals = Vitals::from_id(child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
         peak = vitals.peak_bytes_if_running().unwrap_or(0).max(peak);

@@ -160,7 +160,7 @@ pub fn request(bytes: &[u8]) {
         }
     }
     let taken = &bytes[..end];
-    let (requests, is_over) = hyper_server::read(&SeededRandom::of(bytes).cut(taken, 400));
+    let (requests, is_over) = hyper_server::read(&SeededRandom::from_bytes(bytes).cut(taken, 400));
     assert_eq!(requests, expected[..requests.len().min(expected.len())]);
     assert!(requests.len() == expected.len() || is_over, "hyper reads only {} requests", requests.len());
 }
@@ -231,7 +231,7 @@ pub fn response(bytes: &[u8]) {
                 let end = outcome.heads.get(number + 1).copied().unwrap_or(outcome.taken);
                 let is_complete = outcome.content_bytes[number].is_some() || head.framing(to) == Framing::UntilClose;
                 let method = if to == ResponseTo::Head { Method::HEAD } else { Method::GET };
-                let response = hyper_client::read(method, &SeededRandom::of(bytes).cut(&bytes[..end], 400));
+                let response = hyper_client::read(method, &SeededRandom::from_bytes(bytes).cut(&bytes[..end], 400));
                 assert_eq!(response, Some(read_response(&bytes[*start..end], &head, to, is_complete)));
             }
             is_final_read |= !head.is_interim();
@@ -242,7 +242,7 @@ pub fn response(bytes: &[u8]) {
 /// Chunked content at any split has the same data, end, trailers and violation, and the reference decoder agrees.
 pub fn chunked(bytes: &[u8]) {
     let whole = agreement::decode(Framing::Chunked, &[bytes]);
-    let mut random = SeededRandom::of(bytes);
+    let mut random = SeededRandom::from_bytes(bytes);
     let ones: Vec<&[u8]> = bytes.chunks(1).collect();
     for pieces in [ones, random.cut(bytes, 7), random.cut(bytes, 100)] {
         assert_eq!(agreement::decode(Framing::Chunked, &pieces), whole);
@@ -253,7 +253,7 @@ pub fn chunked(bytes: &[u8]) {
 fn any_split(side: ReaderSide, bytes: &[u8]) -> ConnectionOutcome {
     let whole = connection::read(side, &[bytes], head_limits());
     assert!(whole.taken <= bytes.len());
-    let mut random = SeededRandom::of(bytes);
+    let mut random = SeededRandom::from_bytes(bytes);
     let ones: Vec<&[u8]> = bytes.chunks(1).collect();
     for pieces in [ones, random.cut(bytes, 40), random.cut(bytes, 400)] {
         let cut = connection::read(side, &pieces, head_limits());

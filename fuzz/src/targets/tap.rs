@@ -94,7 +94,7 @@ struct TapCase {
 
 impl TapCase {
     /// Unknown words select a format and a framing too, so that every input tests something.
-    fn of(line: &[u8]) -> Self {
+    fn from_line(line: &[u8]) -> Self {
         let text = String::from_utf8_lossy(line);
         let mut words = text.split(' ');
         let mut random = SeededRandom::new(hash(line));
@@ -125,10 +125,10 @@ pub fn tap(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let line = &bytes[..end];
     let answer = bytes.get(end + 1..).unwrap_or_default();
-    let case = TapCase::of(line);
+    let case = TapCase::from_line(line);
     let whole = tapped(case, &[answer]);
     plausible(case, answer, &whole.0, &whole.1);
-    let mut random = SeededRandom::of(bytes);
+    let mut random = SeededRandom::from_bytes(bytes);
     let small = 1 + answer.len() / 4_000;
     for size_max in [small, 40, 400, 5_000, answer.len() / 2 + 1] {
         let pieces = random.cut(answer, size_max);

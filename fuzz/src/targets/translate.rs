@@ -115,7 +115,7 @@ fn options(model: &str, is_openai: bool) -> TranslationOptions<'_> {
 
 /// Whatever the body is, its translation is refused, or it is a call that the provider's format reads.
 pub fn request(bytes: &[u8]) {
-    let mut random = SeededRandom::of(bytes);
+    let mut random = SeededRandom::from_bytes(bytes);
     let options = options(random.pick::<&str>(&MODELS), random.one_in(2));
     for from in TRANSLATED {
         if let Some(body) = translate::without_state(from, options.model, bytes) {
@@ -133,7 +133,7 @@ pub fn request(bytes: &[u8]) {
 
 /// A response has the same translation however its bytes are split, and never more than a bounded part is held.
 pub fn response(bytes: &[u8]) {
-    let mut random = SeededRandom::of(bytes);
+    let mut random = SeededRandom::from_bytes(bytes);
     let client = *random.pick(&TRANSLATED);
     let others: Vec<Format> = TRANSLATED.into_iter().filter(|other| *other != client).collect();
     let provider = *random.pick(&others);

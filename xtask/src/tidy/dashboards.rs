@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_metric_or_label_that_the_page_lacks_fails() {
-        let empty = messages(&check(&Tree::of(&[(PAGE, "")])));
+        let empty = messages(&check(&Tree::from_files(&[(PAGE, "")])));
         assert!(
             empty.len() == boards::ALL.len() && empty.iter().all(|message| message.contains("is not listed")),
             "{empty:?}"
@@ -133,7 +133,7 @@ mod tests {
         let root = crate::root().unwrap();
         let page = fs::read_to_string(root.join(PAGE)).unwrap();
         let altered = page.replace("tollgate_spool_bytes", "tollgate_spool_octets");
-        let messages = messages(&check(&Tree::of(&[(PAGE, &altered)])));
+        let messages = messages(&check(&Tree::from_files(&[(PAGE, &altered)])));
         assert!(messages.iter().any(|message| message.contains("tollgate_spool_bytes is not listed")), "{messages:?}");
     }
 
@@ -141,7 +141,7 @@ mod tests {
     fn an_alert_on_a_metric_without_a_panel_fails() {
         let rules =
             "expr: tollgate_spool_bytes > 1\nexpr: tollgate_cache_bytes > 1\nrunbook: docs/runbook.md#tollgatefull";
-        let messages = messages(&without_panel(&Tree::of(&[(RULES, rules)])));
+        let messages = messages(&without_panel(&Tree::from_files(&[(RULES, rules)])));
         assert!(
             messages.len() == 1 && messages[0].contains("rules.yml:2: alerts on tollgate_cache_bytes"),
             "{messages:?}"

@@ -238,7 +238,7 @@ mod tests {
             ..Package::default()
         });
         let manifests = others.iter().map(|package| (package.manifest.as_str(), LINTS));
-        let tree = Tree::of(&manifests.chain(files.iter().copied()).collect::<Vec<_>>());
+        let tree = Tree::from_files(&manifests.chain(files.iter().copied()).collect::<Vec<_>>());
         let packages = others.iter().filter(|package| package.name != name).cloned().chain([changed]);
         messages(&check(&Graph { packages: packages.collect() }, &tree))
     }
@@ -294,7 +294,7 @@ mod tests {
         let lintless = check_one("meter", &[], &[("crates/meter/Cargo.toml", "[package]\n")]);
         assert!(lintless.len() == 1 && lintless[0].contains("lints do not apply"), "{lintless:?}");
         let package = Package { publishable: true, name: "meter".to_owned(), ..Package::default() };
-        let manifest = Tree::of(&[("Cargo.toml", LINTS)]);
+        let manifest = Tree::from_files(&[("Cargo.toml", LINTS)]);
         let published = messages(&membership(&package, manifest.file("Cargo.toml")));
         assert!(published.len() == 1 && published[0].contains("could be published"), "{published:?}");
     }

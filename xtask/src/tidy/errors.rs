@@ -77,7 +77,7 @@ mod tests {
     const PAGE: &str = "# `bad_request`\n\nStatus 400, side: client, retry: never\n\nWhat happened.\n";
 
     fn check_files(files: &[(&str, &str)]) -> Vec<String> {
-        messages(&check(&Tree::of(files)))
+        messages(&check(&Tree::from_files(files)))
     }
 
     #[test]

@@ -38,7 +38,9 @@ impl Graph {
             .other_options(["--filter-platform".to_owned(), triple])
             .exec()
             .context("cargo metadata failed")?;
-        Ok(Self { packages: metadata.packages.iter().map(|package| Package::of(package, &metadata, root)).collect() })
+        Ok(Self {
+            packages: metadata.packages.iter().map(|package| Package::from_package(package, &metadata, root)).collect(),
+        })
     }
 
     /// The packages of this workspace.
@@ -48,7 +50,7 @@ impl Graph {
 }
 
 impl Package {
-    fn of(package: &cargo_metadata::Package, metadata: &Metadata, root: &Path) -> Self {
+    fn from_package(package: &cargo_metadata::Package, metadata: &Metadata, root: &Path) -> Self {
         let member = metadata.workspace_members.contains(&package.id);
         let manifest = package.manifest_path.as_std_path();
         let built_with =

@@ -100,14 +100,14 @@ mod tests {
 
     fn check(appendix: &str) -> Vec<String> {
         let page = ("docs/guarantees.md", "# Guarantees\n## Part\n### Nothing is lost\nText.\n\n## More\n");
-        messages(&super::check(&Tree::of(&[page, ("e2e/guarantees.md", appendix), TESTS])))
+        messages(&super::check(&Tree::from_files(&[page, ("e2e/guarantees.md", appendix), TESTS])))
     }
 
     #[test]
     fn a_guarantee_with_existing_tests_passes() {
         let row = "- Nothing is lost: `crates/a/src/b.rs::it_holds`<br>`crates/a/src/b.rs::that_too`\n";
         assert_eq!(check(row), Vec::<String>::new());
-        assert!(super::check(&Tree::of(&[TESTS])).is_empty());
+        assert!(super::check(&Tree::from_files(&[TESTS])).is_empty());
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_requirement_that_is_met_names_an_existing_test_or_a_page() {
-        let check = |rows: &str| messages(&super::check(&Tree::of(&[(REQUIREMENTS, rows), TESTS])));
+        let check = |rows: &str| messages(&super::check(&Tree::from_files(&[(REQUIREMENTS, rows), TESTS])));
         for row in [
             "## Met\n- 1 x: `crates/a/src/b.rs::it_holds`",
             "## Met\n\n- 1 x: [page](b.md)\n\n## Not met\n\n- 2 x: no test",

@@ -224,7 +224,7 @@ mod tests {
     use crate::tidy::finding::messages;
 
     fn check_text(path: &str, text: &str) -> Vec<String> {
-        messages(&check(&Tree::of(&[(path, text)])))
+        messages(&check(&Tree::from_files(&[(path, text)])))
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn vague_and_duplicate_type_names_fail() {
         assert_eq!(check_text("new/src/lib.rs", "struct Asked;").len(), 1);
-        let tree = Tree::of(&[
+        let tree = Tree::from_files(&[
             ("new/src/a.rs", "pub struct Plan;\n    type Error = X;"),
             ("new/src/b.rs", "pub(crate) enum Plan {}\nstruct Plan2;\npub type Error = Y;"),
             ("old/src/b.rs", "pub enum Plan {}"),

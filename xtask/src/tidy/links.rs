@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_link_to_a_missing_heading_fails() {
         let page = "# The page's `keys[]`\n```\n# no heading\n```\n[a](#the-pages-keys) [b](y.md#a_b) [c](y.md#c)\n[d](#no-heading)\n";
-        let tree = Tree::of(&[("docs/x.md", page), ("docs/y.md", "## A_b\n")]);
+        let tree = Tree::from_files(&[("docs/x.md", page), ("docs/y.md", "## A_b\n")]);
         let findings: Vec<Finding> = documents(&tree).flat_map(|file| dead_anchors(&tree, file)).collect();
         assert_eq!(
             messages(&findings),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn dead_in(files: &[(&str, &str)]) -> Vec<String> {
-        let tree = Tree::of(files);
+        let tree = Tree::from_files(files);
         let findings: Vec<Finding> = documents(&tree).flat_map(|file| dead_links(&tree, file)).collect();
         messages(&findings)
     }
@@ -132,9 +132,9 @@ mod tests {
         for folder in INDEXED {
             let index = format!("{folder}README.md");
             let page = format!("{folder}0001-x.md");
-            assert_eq!(check(&Tree::of(&[(&page, "")])).len(), 1);
-            assert_eq!(check(&Tree::of(&[(&index, "# Index"), (&page, "")])).len(), 1);
-            assert!(check(&Tree::of(&[(&index, "[x](0001-x.md)"), (&page, "")])).is_empty());
+            assert_eq!(check(&Tree::from_files(&[(&page, "")])).len(), 1);
+            assert_eq!(check(&Tree::from_files(&[(&index, "# Index"), (&page, "")])).len(), 1);
+            assert!(check(&Tree::from_files(&[(&index, "[x](0001-x.md)"), (&page, "")])).is_empty());
         }
     }
 }

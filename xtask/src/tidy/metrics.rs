@@ -144,7 +144,7 @@ mod tests {
 
     fn check(rules: &str, runbook: &str) -> Vec<String> {
         let files = [(PAGE, TABLE), ("crates/a/src/b.rs", SOURCE), (RULES, rules), (RUNBOOK, runbook)];
-        messages(&super::check(&Tree::of(&files)))
+        messages(&super::check(&Tree::from_files(&files)))
     }
 
     #[test]
@@ -169,7 +169,8 @@ mod tests {
             let messages = check(rules, runbook);
             assert!(messages.len() == 1 && messages[0].contains(expected), "{expected}: {messages:?}");
         }
-        let unregistered = super::check(&Tree::of(&[(PAGE, TABLE), ("crates/a/src/b.rs", "\"tollgate_used\"")]));
+        let unregistered =
+            super::check(&Tree::from_files(&[(PAGE, TABLE), ("crates/a/src/b.rs", "\"tollgate_used\"")]));
         assert_eq!(unregistered.len(), 2, "{:?}", messages(&unregistered));
     }
 }

@@ -35,7 +35,7 @@ mod tests {
             "crates/proxy/src/route/mod.rs",
             "e2e/sdk/common.mjs",
         ] {
-            assert_eq!(messages(&check(&Tree::of(&[(path, "")]))).len(), 1, "{path}");
+            assert_eq!(messages(&check(&Tree::from_files(&[(path, "")]))).len(), 1, "{path}");
         }
     }
 
@@ -44,7 +44,7 @@ mod tests {
         for path in
             ["crates/proxy/src/route.rs", "crates/access/src/people/user.rs", "docs/core.md", "crates/x/src/encore.rs"]
         {
-            assert!(check(&Tree::of(&[(path, "")])).is_empty(), "{path}");
+            assert!(check(&Tree::from_files(&[(path, "")])).is_empty(), "{path}");
         }
     }
 }

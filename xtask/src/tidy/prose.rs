@@ -144,7 +144,7 @@ mod tests {
     use crate::tidy::tree::Tree;
 
     fn check(path: &str, text: &str, expected: &[(ProseKind, &str)]) {
-        let tree = Tree::of(&[(path, text)]);
+        let tree = Tree::from_files(&[(path, text)]);
         let found: Vec<(ProseKind, String)> = passages(&tree.files[0])
             .into_iter()
             .map(|passage| {
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn sentences_end_with_their_punctuation() {
-        let tree = Tree::of(&[("a.md", "One (two). Three, e.g. four: `five`.")]);
+        let tree = Tree::from_files(&[("a.md", "One (two). Three, e.g. four: `five`.")]);
         let passages = passages(&tree.files[0]);
         let ends: Vec<&str> =
             passages[0].words.iter().filter(|word| word.ends_sentence).map(|word| word.text.as_str()).collect();

@@ -88,7 +88,7 @@ mod tests {
     const TUPLE: &str = "(a, b): (u8, u8)";
 
     fn check_text(path: &str, text: &str) -> Vec<String> {
-        messages(&check(&Tree::of(&[(path, text)])))
+        messages(&check(&Tree::from_files(&[(path, text)])))
     }
 
     #[test]

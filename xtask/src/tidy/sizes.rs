@@ -58,7 +58,7 @@ mod tests {
 
     fn check_lines(path: &str, first: &str, lines: usize) -> Vec<String> {
         let text = format!("{first}\n{}", "line\n".repeat(lines - 1));
-        messages(&check(&Tree::of(&[(path, &text)])))
+        messages(&check(&Tree::from_files(&[(path, &text)])))
     }
 
     #[test]
@@ -80,7 +80,7 @@ mod tests {
         };
         let check = |files: &[(String, &str)]| {
             let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
-            messages(&check(&Tree::of(&files))).len()
+            messages(&check(&Tree::from_files(&files))).len()
         };
         assert_eq!(check(&files(20)), 0);
         assert_eq!(check(&files(21)), 1);

@@ -71,7 +71,7 @@ mod tests {
     use crate::tidy::finding::messages;
 
     fn check_text(path: &str, text: &str) -> Vec<String> {
-        messages(&check(&Tree::of(&[(path, text)])))
+        messages(&check(&Tree::from_files(&[(path, text)])))
     }
 
     #[test]

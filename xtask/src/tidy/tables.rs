@@ -40,7 +40,7 @@ mod tests {
     use crate::tidy::finding::messages;
 
     fn check_text(text: &str) -> Vec<String> {
-        messages(&check(&Tree::of(&[("docs/page.md", text), ("crates/x/src/lib.rs", text)])))
+        messages(&check(&Tree::from_files(&[("docs/page.md", text), ("crates/x/src/lib.rs", text)])))
     }
 
     #[test]

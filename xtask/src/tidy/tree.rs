@@ -100,7 +100,7 @@ impl File {
 #[cfg(test)]
 impl Tree {
     /// A tree of these paths and texts.
-    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn from_files(files: &[(&str, &str)]) -> Self {
         let file = |(path, text): &(&str, &str)| File { path: (*path).to_owned(), text: (*text).to_owned() };
         Self { files: files.iter().map(file).collect() }
     }

@@ -52,7 +52,7 @@ mod tests {
     const LIMITS: (&str, &str) = ("crates/meter/src/limits.rs", "//! L.\npub struct Limits<'a> {}\n");
 
     fn check_beside(path: &str, text: &str) -> Vec<String> {
-        messages(&check(&Tree::of(&[LIMITS, (path, text)])))
+        messages(&check(&Tree::from_files(&[LIMITS, (path, text)])))
     }
 
     #[test]

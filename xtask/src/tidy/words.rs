@@ -70,7 +70,7 @@ mod tests {
     use crate::tidy::finding::messages;
 
     fn check_text(path: &str, word: &str) -> Vec<String> {
-        messages(&check(&Tree::of(&[(path, &format!("one\nfn two() {{ {word} }}\n"))])))
+        messages(&check(&Tree::from_files(&[(path, &format!("one\nfn two() {{ {word} }}\n"))])))
     }
 
     #[test]

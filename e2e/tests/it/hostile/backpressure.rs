@@ -8,7 +8,7 @@ use super::crowd::{CrowdServer, MIB, PIECE, crowd, push};
 
 #[tokio::test]
 async fn bodies_that_an_upstream_does_not_read_are_not_read_from_clients() {
-    let place = CrowdServer::of(|setup| setup.section("timeouts", "{idle: 1s, first_byte: 1s}")).await;
+    let place = CrowdServer::start(|setup| setup.section("timeouts", "{idle: 1s, first_byte: 1s}")).await;
     let call = Call::new("POST", "/deaf").header("content-length", &(32 * MIB).to_string());
     let pushed = crowd(&place, 200, call.head(place.gateway.proxy).as_bytes()).await;
     tokio::join!(push(pushed, vec![b' '; PIECE], Duration::ZERO), place.others_are_served());
@@ -18,7 +18,7 @@ async fn bodies_that_an_upstream_does_not_read_are_not_read_from_clients() {
 
 #[tokio::test]
 async fn clients_that_never_read_are_disconnected_in_bounded_memory() {
-    let place = CrowdServer::of(|setup| setup.section("timeouts", "{idle: 1s}")).await;
+    let place = CrowdServer::start(|setup| setup.section("timeouts", "{idle: 1s}")).await;
     let all = crowd(&place, 100, Call::get("/up/large").head(place.gateway.proxy).as_bytes()).await;
     place.others_are_served().await;
     // The kernel's buffers fill first, several MB per connection. Meanwhile a client is not idle, because its kernel

@@ -34,7 +34,7 @@ pub(crate) struct CrowdServer {
 }
 
 impl CrowdServer {
-    pub(crate) async fn of(setup: impl FnOnce(Setup) -> Setup) -> Self {
+    pub(crate) async fn start(setup: impl FnOnce(Setup) -> Setup) -> Self {
         raise_descriptors(DESCRIPTORS);
         let upstream = Upstream::start(answer).await;
         let deaf = Upstream::start(|turn| async move {
@@ -144,7 +144,7 @@ pub(crate) async fn push(mut wires: Vec<Wire>, piece: Vec<u8>, every: Duration) 
 
 #[tokio::test]
 async fn two_thousand_clients_that_announce_32_mib_use_memory_only_for_sent_bytes() {
-    let place = CrowdServer::of(|setup| setup).await;
+    let place = CrowdServer::start(|setup| setup).await;
     let length = (32 * MIB).to_string();
     // A second round detects memory that the first one leaked: it would be used twice.
     for round in ["first", "second"] {
@@ -169,7 +169,7 @@ async fn two_thousand_clients_that_announce_32_mib_use_memory_only_for_sent_byte
 #[tokio::test]
 async fn buffered_bodies_have_a_shared_maximum() {
     let place =
-        CrowdServer::of(|setup| setup.section("sizes", "{buffered: 16MiB}").section("timeouts", "{idle: 1s}")).await;
+        CrowdServer::start(|setup| setup.section("sizes", "{buffered: 16MiB}").section("timeouts", "{idle: 1s}")).await;
     let call = Call::new("POST", CHAT).key(&place.key).header("content-length", &(32 * MIB).to_string());
     let pushed = crowd(&place, 100, call.head(place.gateway.proxy).as_bytes()).await;
     let pushing = push(pushed, vec![b' '; PIECE], Duration::ZERO);
@@ -186,7 +186,8 @@ async fn buffered_bodies_have_a_shared_maximum() {
 #[tokio::test]
 async fn slow_bodies_end_at_the_total_timeout_and_delay_no_other_client() {
     let total = "{timeouts: {total: 2s}}";
-    let place = CrowdServer::of(|setup| setup.section("timeouts", "{idle: 1s, total: 2s}").section("ai", total)).await;
+    let place =
+        CrowdServer::start(|setup| setup.section("timeouts", "{idle: 1s, total: 2s}").section("ai", total)).await;
     let length = (32 * MIB).to_string();
     let mut all = Vec::new();
     for path in [CHAT, "/up"] {
@@ -206,7 +207,7 @@ async fn slow_bodies_end_at_the_total_timeout_and_delay_no_other_client() {
 
 #[tokio::test]
 async fn slow_heads_are_aborted_and_delay_no_other_client() {
-    let place = CrowdServer::of(|setup| setup.section("timeouts", "{idle: 2s}")).await;
+    let place = CrowdServer::start(|setup| setup.section("timeouts", "{idle: 2s}")).await;
     let head = format!("GET /up HTTP/1.1\r\nhost: x\r\na: {}", "b".repeat(20_000));
     let all = crowd(&place, 400, head.as_bytes()).await;
     let others = async {
@@ -222,7 +223,7 @@ async fn slow_heads_are_aborted_and_delay_no_other_client() {
 
 #[tokio::test]
 async fn heads_without_end_are_refused_in_bounded_memory() {
-    let place = CrowdServer::of(|setup| setup).await;
+    let place = CrowdServer::start(|setup| setup).await;
     let many = b"a: b\r\n".repeat(PIECE / 6);
     let cookies = [b"cookie: ".to_vec(), b"a=b; ".repeat(PIECE / 5), b"\r\n".to_vec()].concat();
     for piece in [many, vec![b'a'; PIECE], cookies] {

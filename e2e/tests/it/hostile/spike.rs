@@ -51,7 +51,7 @@ async fn twenty_thousand_connections_open_at_once_beside_a_client_that_is_served
     let count = if is_long() { LONG } else { SHORT };
     raise_descriptors(if is_long() { DESCRIPTORS } else { 4_000 });
     let limits = "{max: 25000, per_address: 25000, in_flight_per_key: 5000, in_flight_per_address: 5000}";
-    let place = CrowdServer::of(|setup| setup.section("connections", limits)).await;
+    let place = CrowdServer::start(|setup| setup.section("connections", limits)).await;
     let open = i64::try_from(count).unwrap();
     let mut peaks = Vec::new();
     for round in ["first", "second"] {

@@ -245,7 +245,7 @@ async fn run(seed: u64, postgres: &Mutex<PostgresServer>) -> SeedReport {
     let begun = Instant::now();
     let mut dice = Dice::new(seed);
     let mock = Mock::start().await;
-    let first = Folder::on_postgres(Database::on(postgres.lock().await.url()));
+    let first = Folder::on_postgres(Database::create_on(postgres.lock().await.url()));
     let folders = [first.beside(), first.beside()];
     let first = Gateway::start_in(first, setup(&mock)).await;
     let key = first.key().await;

@@ -29,18 +29,18 @@ pub(crate) fn micros() -> i64 {
 
 impl Noon {
     pub(crate) async fn begin() -> Self {
-        Self::at(DAY_MICROS / 2, on_postgres()).await
+        Self::starting_at(DAY_MICROS / 2, on_postgres()).await
     }
 
     /// Starts the clock of servers on SQLite, also if the suite runs on PostgreSQL.
     pub(crate) async fn begin_on_sqlite() -> Self {
-        Self::at(DAY_MICROS / 2, false).await
+        Self::starting_at(DAY_MICROS / 2, false).await
     }
 
     /// Starts the clocks [`BEFORE_MIDNIGHT_MICROS`] before midnight, with a PostgreSQL server even if the suite runs on SQLite:
     /// several nodes share it.
     pub(crate) async fn begin_before_midnight() -> Self {
-        Self::at(DAY_MICROS - BEFORE_MIDNIGHT_MICROS, true).await
+        Self::starting_at(DAY_MICROS - BEFORE_MIDNIGHT_MICROS, true).await
     }
 
     /// Moves the clocks over midnight by less than a leap, which servers would not follow.
@@ -48,7 +48,7 @@ impl Noon {
         self.set_ahead(self.ahead + BEFORE_MIDNIGHT_MICROS + 10_000_000);
     }
 
-    async fn at(time_of_day: i64, has_server: bool) -> Self {
+    async fn starting_at(time_of_day: i64, has_server: bool) -> Self {
         let shim = Shim::new();
         let now = micros();
         let ahead = now / DAY_MICROS * DAY_MICROS + time_of_day - now;
@@ -61,7 +61,7 @@ impl Noon {
     /// Creates a folder whose store has the shifted clock.
     pub(crate) fn folder(&self) -> Folder {
         match &self.server {
-            Some(server) => Folder::on_postgres(Database::on(server.url())),
+            Some(server) => Folder::on_postgres(Database::create_on(server.url())),
             None => Folder::on_sqlite(),
         }
     }

@@ -52,7 +52,7 @@ struct Lane {
 }
 
 impl Lane {
-    async fn on(folder: Folder, mock: Mock, setup: Setup, plan: &str) -> Self {
+    async fn start_in(folder: Folder, mock: Mock, setup: Setup, plan: &str) -> Self {
         let gateway = Gateway::start_in(folder, setup).await;
         let load = Load::new(&gateway.account(plan).await.key);
         assert_eq!(load.make(gateway.proxy, load.call("tokens-1-0", false)).await, Some(200));
@@ -95,7 +95,7 @@ async fn fail_every_write(lane: u64) -> (u64, usize) {
     let shim = Shim::new();
     let folder = Folder::on_sqlite();
     let setup = shim.over(setup(&mock), &folder.data());
-    let running = Lane::on(folder, mock, setup, COUNTED).await;
+    let running = Lane::start_in(folder, mock, setup, COUNTED).await;
     let mut quiet = 0;
     for nth in (lane + 1..).step_by(usize::try_from(LANES).unwrap()) {
         shim.fail(Calls::ALL, nth);
@@ -171,7 +171,7 @@ async fn cut_every_statement(lane: u64, plan: &str, last: u64) -> (u64, usize) {
     let database = folder.database().unwrap();
     let way = StatementRelay::to(database.host()).await;
     let setup = setup(&mock).variable("DATABASE_URL", &database.url_by(way.address()));
-    let running = Lane::on(folder, mock, setup, plan).await;
+    let running = Lane::start_in(folder, mock, setup, plan).await;
     let mut quiet = 0;
     let mut nth = 1 + lane * every();
     while quiet < QUIET && nth <= last {

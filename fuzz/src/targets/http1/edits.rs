@@ -62,7 +62,7 @@ const VALUES: &[&[u8]] = &[
 
 /// A head, or a fixed one, is written with random edits.
 pub fn edits(bytes: &[u8]) {
-    let mut random = SeededRandom::of(bytes);
+    let mut random = SeededRandom::from_bytes(bytes);
     let limits = super::head_limits::head_limits();
     if let Ok(Some(head)) = ResponseParser::new(limits).parse(bytes) {
         return check(head.over(bytes).fields(), head.announced(), bytes, &mut random);

@@ -36,7 +36,7 @@ struct Gateway {
 /// The requests that the model expects are served, nothing after a refused one is, and a backend reads the same.
 pub fn pipeline(bytes: &[u8]) {
     let plan = generator::pipeline(&mut InputChoices::new(bytes));
-    let mut random = SeededRandom::of(bytes);
+    let mut random = SeededRandom::from_bytes(bytes);
     let stream: Vec<u8> = plan.iter().flat_map(|request| &request.bytes).copied().collect();
     let gateway = serve(&random.cut(&stream, 60));
     as_planned(&gateway, &plan);

@@ -22,7 +22,7 @@ fn messages_of(dockerfile: &str, compose: &str) -> Vec<String> {
         (TOOLCHAIN, "[toolchain]\nchannel = \"1.95.0\"\n"),
         ("infrastructure/docker/a/b.yml", "a: 1"),
     ];
-    messages(&check(&Tree::of(&files)))
+    messages(&check(&Tree::from_files(&files)))
 }
 
 fn check_one(dockerfile: &str, compose: &str, expected: &str) {
@@ -33,7 +33,7 @@ fn check_one(dockerfile: &str, compose: &str, expected: &str) {
 #[test]
 fn a_valid_dockerfile_passes() {
     assert_eq!(messages_of(GOOD, "services: {}"), [""; 0]);
-    assert!(check(&Tree::of(&[("README.md", "")])).is_empty());
+    assert!(check(&Tree::from_files(&[("README.md", "")])).is_empty());
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn rules_that_prometheus_cannot_read_are_reported() {
             (PROMETHEUS, prometheus),
             ("infrastructure/docker/prometheus/rules.yml", "groups: []"),
         ];
-        messages(&check(&Tree::of(&files)))
+        messages(&check(&Tree::from_files(&files)))
     };
     assert_eq!(messages_of(mounted, "rule_files: [/etc/rules.yml]"), [""; 0]);
     for (compose, prometheus, expected) in [

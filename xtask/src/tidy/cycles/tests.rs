@@ -2,7 +2,7 @@ use super::*;
 use crate::tidy::finding::messages;
 
 fn check_files(files: &[(&str, &str)]) -> Vec<String> {
-    messages(&check(&Tree::of(files)))
+    messages(&check(&Tree::from_files(files)))
 }
 
 /// The findings of a crate with the modules `a`, `a::x`, `b` and `b::y`; each of them may have text.
