@@ -207,7 +207,8 @@ impl Rounds<'_> {
 /// Sends one request to each side beside proxies. It is an error if one fails, or if plain bodies or streams differ.
 async fn unit(row: &Row, sides: &[Side<'_>]) -> anyhow::Result<CostUnit> {
     let mut bodies = Vec::new();
-    for side in sides.iter().filter(|_| matches!(row.kind, RowKind::Proxies(..))) {
+    let sides = if matches!(row.kind, RowKind::Proxies(..)) { sides } else { &[] };
+    for side in sides {
         let request = &side.request;
         match (row.load, request.body) {
             (LoadKind::Wrk, _) if request.scheme == "http" => {}

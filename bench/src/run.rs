@@ -51,7 +51,8 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let data = dir.path().join("data");
     let product = ProductStart::new(program, &data, &out, "tollgate").run(mock.address).await?;
     sleep(plan.settle()).await;
-    let groups = proxies.list.iter().filter(|_| plan.has(LATENCY)).map(|proxy| &proxy.group).chain([&product.group]);
+    let beside = if plan.has(LATENCY) { proxies.list.as_slice() } else { &[] };
+    let groups = beside.iter().map(|proxy| &proxy.group).chain([&product.group]);
     let at_rest_kib = groups.map(|group| pss_kib(&group.account)).collect::<anyhow::Result<Vec<_>>>()?;
     recorder.step(plan.preparation(), "all programs run");
 

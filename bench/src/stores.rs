@@ -104,11 +104,13 @@ async fn compare(
         println!("{}, {}: {pairs} pairs of {seconds} s; {METHOD}", row.what, names.join(" to "));
         print_ratios(&runs, users.is_some(), seconds)?;
     }
-    for (name, counted, _) in counted.iter().filter(|_| users.is_some()) {
-        let ticks = metric(&counted.product, "tollgate_lease_ticks_total").await?;
-        let waits = metric(&counted.product, "tollgate_lease_waits_total").await?;
-        println!("{name}: {ticks} lease ticks, {waits} waits");
-        ensure!(if *name == "lent" { ticks > 0 } else { waits == 0 }, "{name}: {ticks} lease ticks, {waits} waits");
+    if users.is_some() {
+        for (name, counted, _) in &counted {
+            let ticks = metric(&counted.product, "tollgate_lease_ticks_total").await?;
+            let waits = metric(&counted.product, "tollgate_lease_waits_total").await?;
+            println!("{name}: {ticks} lease ticks, {waits} waits");
+            ensure!(if *name == "lent" { ticks > 0 } else { waits == 0 }, "{name}: {ticks} lease ticks, {waits} waits");
+        }
     }
     println!("Raw output: {}", out.display());
     Ok(true)

@@ -21,7 +21,7 @@ pub(crate) fn of_request(of: &ChargedRequest, prices: Option<&[ListedPrice]>) ->
         id: Some(of.id),
         started_at: rfc3339(of.started_at),
         route: of.route.clone(),
-        model: of.model.clone().filter(|_| of.format.is_some()),
+        model: if of.format.is_some() { of.model.clone() } else { None },
         provider: of.provider.clone(),
         price: of.price.clone(),
         status: of.status,

@@ -413,7 +413,7 @@ impl Configurator {
             Ok(stored) => stored,
             Err(error) => {
                 tracing::warn!(%error, "stored configurations cannot be read");
-                running.stored.clone().filter(|_| running.file.digest == file_digest)
+                if running.file.digest == file_digest { running.stored.clone() } else { None }
             }
         }
     }

@@ -136,9 +136,9 @@ impl GraphQl {
         // Calls end in any order.
         response.errors.sort_by_key(|error| error.locations.first().map(|place| (place.line, place.column)));
         let has_run = calls.called.load(Ordering::Relaxed) > 0;
-        match response.errors.first().filter(|_| !has_run) {
-            Some(error) => Err(refused(&error.message)),
-            None => Ok(response),
+        match response.errors.first() {
+            Some(error) if !has_run => Err(refused(&error.message)),
+            Some(_) | None => Ok(response),
         }
     }
 }

@@ -153,9 +153,10 @@ fn add_call(attributes: &mut Vec<KeyValue>, call: &TracedCall) {
     attributes.extend(call.response_id.as_deref().map(|id| text("gen_ai.response.id", id)));
     if call.is_streamed {
         attributes.push(attribute("gen_ai.request.stream", AttributeValue::Flag(true)));
-        let first_chunk = call.first_chunk_us.map(Duration::from_micros);
-        let first_chunk = first_chunk.map(|waited| AttributeValue::Fraction(waited.as_secs_f64()));
-        attributes.extend(first_chunk.map(|waited| attribute("gen_ai.response.time_to_first_chunk", waited)));
+        if let Some(first_chunk_us) = call.first_chunk_us {
+            let waited = AttributeValue::Fraction(Duration::from_micros(first_chunk_us).as_secs_f64());
+            attributes.push(attribute("gen_ai.response.time_to_first_chunk", waited));
+        }
     }
     for (key, tokens) in [
         ("gen_ai.usage.input_tokens", call.input_tokens),

@@ -47,7 +47,10 @@ pub fn export(bytes: &[u8]) {
         format!("{text}\n{}", text.trim_start_matches('\u{feff}'))
     } else {
         // If a quoted field contains a line end, the header ends later.
-        let Some((_, lines)) = text.split_once('\n').filter(|_| !text.contains('"')) else { return };
+        if text.contains('"') {
+            return;
+        }
+        let Some((_, lines)) = text.split_once('\n') else { return };
         format!("{text}\n{lines}")
     };
     let twice = Export::read(&twice).unwrap_or_else(|error| panic!("{twice:?}: {error}"));

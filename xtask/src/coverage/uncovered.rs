@@ -54,9 +54,9 @@ fn ranges(lines: &RunLines) -> Vec<(usize, usize)> {
     let mut is_open: bool = false;
     for (number, is_run) in lines {
         if !is_run {
-            match ranges.last_mut().filter(|_| is_open) {
-                Some((_, last)) => *last = *number,
-                None => ranges.push((*number, *number)),
+            match ranges.last_mut() {
+                Some((_, last)) if is_open => *last = *number,
+                Some(_) | None => ranges.push((*number, *number)),
             }
         }
         is_open = !is_run;

@@ -13,20 +13,7 @@ const PREPOSITIONS: [&str; 4] = ["of", "on", "by", "at"];
 const IGNORING: &str = ".filter(|_| ";
 /// The exceptions that remain.
 const ALLOWED: &[Allowance] = &[
-    Allowance { folder: "access", prepositions: 0, filters: 3 },
-    Allowance { folder: "bench", prepositions: 0, filters: 3 },
-    Allowance { folder: "billing", prepositions: 0, filters: 4 },
-    Allowance { folder: "cluster", prepositions: 0, filters: 1 },
-    Allowance { folder: "control", prepositions: 0, filters: 16 },
-    Allowance { folder: "discovery", prepositions: 0, filters: 1 },
-    Allowance { folder: "fuzz", prepositions: 0, filters: 2 },
-    Allowance { folder: "ledger", prepositions: 0, filters: 6 },
-    Allowance { folder: "settings", prepositions: 1, filters: 1 },
-    Allowance { folder: "spool", prepositions: 0, filters: 1 },
-    Allowance { folder: "store", prepositions: 0, filters: 1 },
-    Allowance { folder: "telemetry", prepositions: 0, filters: 1 },
-    Allowance { folder: "tollgate", prepositions: 0, filters: 1 },
-    Allowance { folder: "xtask", prepositions: 0, filters: 1 },
+    Allowance { folder: "settings", prepositions: 1, filters: 0 },
 ];
 
 /// The exceptions of a crate, or of a folder at the root.

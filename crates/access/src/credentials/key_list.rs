@@ -59,12 +59,14 @@ impl ListedKeyHash {
     /// Parses 64 hexadecimal digits, as `sha256sum` writes them.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
         let mut hash = [0; 32];
-        let is_hex = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
-        for (byte, at) in hash.iter_mut().zip((0..).step_by(2)).filter(|_| is_hex) {
+        for (byte, at) in hash.iter_mut().zip((0..).step_by(2)) {
             *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
         }
-        is_hex.then_some(Self(hash))
+        Some(Self(hash))
     }
 }
 

@@ -160,9 +160,11 @@ impl Books {
 
     /// Returns the name and the rate of the tax on a draft; empty without one.
     pub(super) fn tax_words(&self, draft: &InvoiceDraft) -> (String, String) {
-        match self.settings.tax.as_ref().filter(|_| draft.tax.base != 0) {
-            Some(tax) => (tax.name.clone(), format!("{}/{}", tax.rate.numerator, tax.rate.denominator)),
-            None => (String::new(), String::new()),
+        match &self.settings.tax {
+            Some(tax) if draft.tax.base != 0 => {
+                (tax.name.clone(), format!("{}/{}", tax.rate.numerator, tax.rate.denominator))
+            }
+            Some(_) | None => (String::new(), String::new()),
         }
     }
 

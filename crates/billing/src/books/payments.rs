@@ -270,9 +270,9 @@ impl Books {
         let provider = self.provider.as_ref().ok_or(BillingError::NoProvider)?;
         // A card that was refused can be tried again on the same page, which is another transaction of the order.
         let may_be_other = payment.method == PaymentChannel::Card.as_str() && payment.state == PaymentState::Failed;
-        let report = match payment.transaction.as_ref().filter(|_| !may_be_other) {
-            Some(transaction) => provider.status(transaction).await?,
-            None => provider.status(&payment.order).await?,
+        let report = match &payment.transaction {
+            Some(transaction) if !may_be_other => provider.status(transaction).await?,
+            Some(_) | None => provider.status(&payment.order).await?,
         };
         let Some(report) = report else {
             rows::set_checked(&self.store, payment.id).await?;

@@ -230,16 +230,18 @@ impl NoticeWriter<'_> {
 
     fn link(&self, kind: MailKind) -> Option<(&'static str, String)> {
         let pages = self.pages?;
-        let Some(invoice) = self.facts.invoice.as_ref().filter(|_| !kind.is_for_finance()) else {
-            return Some((self.language.pick("Billing", "Tagihan"), format!("{pages}/dashboard/billing")));
-        };
-        Some(if invoice.remaining > 0 {
-            (self.language.pick("Pay", "Bayar"), format!("{pages}/dashboard/pay?id={}", invoice.id))
-        } else {
-            (
-                self.language.pick("Show the invoice", "Tampilkan faktur"),
-                format!("{pages}/dashboard/invoices?id={}", invoice.id),
-            )
+        Some(match &self.facts.invoice {
+            Some(invoice) if !kind.is_for_finance() => {
+                if invoice.remaining > 0 {
+                    (self.language.pick("Pay", "Bayar"), format!("{pages}/dashboard/pay?id={}", invoice.id))
+                } else {
+                    (
+                        self.language.pick("Show the invoice", "Tampilkan faktur"),
+                        format!("{pages}/dashboard/invoices?id={}", invoice.id),
+                    )
+                }
+            }
+            Some(_) | None => (self.language.pick("Billing", "Tagihan"), format!("{pages}/dashboard/billing")),
         })
     }
 

@@ -93,6 +93,6 @@ impl ConfigurationKey {
     /// Returns the text that was applied last, unless etcd cannot be read: then a changed file is in force.
     pub(super) fn applied(&self) -> Option<Arc<str>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.applied.clone().filter(|_| state.status.unreachable.is_none())
+        if state.status.unreachable.is_none() { state.applied.clone() } else { None }
     }
 }

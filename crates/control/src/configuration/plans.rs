@@ -25,7 +25,10 @@ impl Configurator {
 
     /// Adds the prices that this process has for a configuration without any: those of a demo.
     pub(super) fn price_plans(&self, traffic: &mut Traffic) {
-        let Some(prices) = self.parts.plan_prices.as_ref().filter(|_| traffic.plan_prices.is_empty()) else { return };
+        if !traffic.plan_prices.is_empty() {
+            return;
+        }
+        let Some(prices) = &self.parts.plan_prices else { return };
         let is_listed = |name: &str| traffic.plans.iter().any(|plan| plan.name == name);
         traffic.plan_prices = prices.iter().filter(|(name, _)| is_listed(name)).cloned().collect();
     }

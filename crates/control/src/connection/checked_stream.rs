@@ -42,7 +42,7 @@ impl HeadReport {
     /// Returns the violation if this request is the stand-in for a refused head.
     pub(crate) fn violation<B>(&self, request: &Request<B>) -> Option<Violation> {
         let is_stand_in = request.version() == Version::HTTP_11 && !request.headers().contains_key(header::HOST);
-        self.0.violation.get().copied().filter(|_| is_stand_in)
+        if is_stand_in { self.0.violation.get().copied() } else { None }
     }
 
     /// Ends the checks: the server responds with 101, after which the client sends no requests.

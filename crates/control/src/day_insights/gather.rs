@@ -67,7 +67,7 @@ impl<'a> DayReader<'a> {
             return Ok(());
         };
         self.settings = Arc::new(self.settings.with_signed(&signed, is_of_scope));
-        self.signed = Some(signed).filter(|_| is_of_scope);
+        self.signed = is_of_scope.then_some(signed);
         Ok(())
     }
 

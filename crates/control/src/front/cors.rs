@@ -66,7 +66,10 @@ fn open(headers: &mut HeaderMap, is_preflight: bool) {
 /// The origin of a request, if its pages may send requests.
 fn listed(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
-    let origin = origins.next().filter(|_| origins.next().is_none())?;
+    let origin = origins.next()?;
+    if origins.next().is_some() {
+        return None;
+    }
     let allowed = &app.live.load().process.control.allowed_origins;
     allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
 }

@@ -85,9 +85,14 @@ fn insert_page_fields(headers: &mut HeaderMap, file: &File, proxy_origin: Option
 /// Selects the smallest form that the client accepts (RFC 9110, 12.5.3).
 fn form(file: &'static File, request: &HeaderMap) -> (Coding, &'static [u8]) {
     let forms = [(Coding::Br, file.br), (Coding::Gzip, file.gzip)];
-    let compressed =
-        forms.into_iter().find_map(|(coding, content)| Some((coding, content?)).filter(|_| accepts(request, coding)));
-    compressed.unwrap_or((Coding::Plain, file.plain))
+    for (coding, content) in forms {
+        if let Some(content) = content
+            && accepts(request, coding)
+        {
+            return (coding, content);
+        }
+    }
+    (Coding::Plain, file.plain)
 }
 
 /// Whether `Accept-Encoding` names the coding or `*`, with a weight other than 0.

@@ -48,7 +48,7 @@ mod tests {
         let turns: Vec<_> = (0..8).map(|_| limit.enter(Mono(1))).collect();
         assert!(turns.iter().all(Option::is_some) && limit.enter(Mono(1)).is_none());
         drop(turns);
-        let admitted = (0..100).filter(|_| limit.enter(Mono(2)).is_some()).count();
+        let admitted = (0..100).map(|_| limit.enter(Mono(2)).is_some()).filter(|is_admitted| *is_admitted).count();
         assert_eq!(admitted, 52);
         assert!(limit.enter(Mono(1_000_000_001)).is_some());
     }

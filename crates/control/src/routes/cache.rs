@@ -77,7 +77,10 @@ fn invalid(message: &str) -> Problem {
 fn normalized(url: &str) -> Result<String, Problem> {
     let expected = || invalid("a URL begins with `http://HOST/` or `https://HOST/`");
     let url = url.split('#').next().unwrap_or_default();
-    let (scheme, rest) = url.split_once("://").filter(|_| url.len() <= TEXT_LEN_MAX).ok_or_else(expected)?;
+    if url.len() > TEXT_LEN_MAX {
+        return Err(expected());
+    }
+    let (scheme, rest) = url.split_once("://").ok_or_else(expected)?;
     let scheme = scheme.to_ascii_lowercase();
     let default_port = match scheme.as_str() {
         "http" => ":80",

@@ -329,8 +329,11 @@ async fn refuse_exposed_demo_keys(app: &App, provider: &str) -> Result<(), Probl
 
 /// Checks that a credential for this name has a use: those of providers, and shared ones of upstreams.
 fn check_provider(snapshot: &Snapshot, name: &str, is_shared: bool) -> Result<(), Problem> {
-    let upstreams = snapshot.traffic.upstreams.iter().map(|upstream| &*upstream.name);
-    let upstreams: Vec<&str> = upstreams.filter(|_| is_shared).collect();
+    let upstreams: Vec<&str> = if is_shared {
+        snapshot.traffic.upstreams.iter().map(|upstream| &*upstream.name).collect()
+    } else {
+        Vec::new()
+    };
     if upstreams.contains(&name) || snapshot.traffic.provider(name).is_some() {
         return Ok(());
     }

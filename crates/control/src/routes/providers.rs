@@ -176,9 +176,12 @@ impl From<&Credential> for ConfiguredCredential {
             Credential::Vault { label } => Self { label: label.as_ref().map(|label| label.to_string()), ..of("vault") },
             Credential::Fixed(secret) => {
                 let text = secret.expose();
+                if text.chars().count() < SECRET_CHARS_MIN {
+                    return of("configuration");
+                }
                 let start = text.char_indices().rev().nth(3).map(|(at, _)| at);
                 let last4 = start.and_then(|at| text.get(at..)).map(str::to_owned);
-                Self { last4: last4.filter(|_| text.chars().count() >= SECRET_CHARS_MIN), ..of("configuration") }
+                Self { last4, ..of("configuration") }
             }
         }
     }

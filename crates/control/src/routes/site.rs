@@ -106,8 +106,10 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Jso
 }
 
 fn route(snapshot: &Snapshot) -> Option<SiteRoute> {
-    let FirstRouteCall { path, needs_key } =
-        snapshot.traffic.first_route_call().filter(|_| snapshot.traffic.ai.is_none())?;
+    if snapshot.traffic.ai.is_some() {
+        return None;
+    }
+    let FirstRouteCall { path, needs_key } = snapshot.traffic.first_route_call()?;
     let url = format!("{}{path}", install::proxy(&snapshot.process));
     Some(SiteRoute { url, needs_key, key_variable: snapshot.process.brand.key_variable() })
 }

@@ -163,7 +163,7 @@ impl Caller {
 
     /// Returns the key of a caller that sees only this key.
     pub(crate) fn only_key(&self) -> Option<&Arc<Principal>> {
-        self.key().filter(|_| self.control_scope() == Some(ControlScope::Own))
+        if self.control_scope() == Some(ControlScope::Own) { self.key() } else { None }
     }
 
     /// Refuses keys that do not see the data of their user.

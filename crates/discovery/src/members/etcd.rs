@@ -81,8 +81,10 @@ fn member(value: &str) -> Result<FoundMember, ()> {
         WrittenMember { url: text.to_owned(), weight: None }
     };
     let WrittenMember { url, weight } = written;
-    let is_weight = weight.is_none_or(|weight| weight <= 1_000);
-    let (host, port) = host_of(&url).filter(|_| is_weight).ok_or(())?;
+    if weight.is_some_and(|weight| weight > 1_000) {
+        return Err(());
+    }
+    let (host, port) = host_of(&url).ok_or(())?;
     Ok(FoundMember { host, port, url: Some(url), is_address: false, name: None, weight })
 }
 

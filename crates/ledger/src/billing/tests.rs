@@ -33,14 +33,16 @@ async fn listed(store: &Store, of: ChargedDayOf, model: Option<&str>) -> UsageDa
             sum.cost_nano += request.cost_nano.unwrap_or(0);
             sum.unpriced_requests += u64::from(request.unpriced);
         }
-        match page.last().filter(|_| page.len() >= CHARGED_PAGE) {
-            Some(last) => after = Some((last.started_at, last.id)),
-            None => break,
+        match page.last() {
+            Some(last) if page.len() >= CHARGED_PAGE => after = Some((last.started_at, last.id)),
+            Some(_) | None => break,
         }
     }
-    for counts in of.folded(store).await.unwrap().into_iter().filter(|_| model.is_none()) {
-        sum.requests += counts.requests;
-        sum.credits += counts.credits;
+    if model.is_none() {
+        for counts in of.folded(store).await.unwrap() {
+            sum.requests += counts.requests;
+            sum.credits += counts.credits;
+        }
     }
     sum
 }

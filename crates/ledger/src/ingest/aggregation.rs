@@ -403,7 +403,7 @@ impl SeriesTotals {
             results: ResultCounts::from_result(event.result(), 1),
             timed: is_timed.into(),
             duration_us: if is_timed { event.duration_us } else { 0 },
-            own_cost: counted.own_cost.filter(|_| counts).unwrap_or_default(),
+            own_cost: if counts { counted.own_cost.unwrap_or_default() } else { NanoUsd::default() },
         }
     }
 

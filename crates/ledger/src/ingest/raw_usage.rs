@@ -193,8 +193,10 @@ impl<'a> Shape<'a> {
 fn leading_integer(text: &str) -> Option<(&str, &str)> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let count = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let is_valid = count == 1 || count > 1 && !digits.starts_with('0');
-    text.split_at_checked(text.len() - digits.len() + count).filter(|_| is_valid)
+    if count == 0 || (count > 1 && digits.starts_with('0')) {
+        return None;
+    }
+    text.split_at_checked(text.len() - digits.len() + count)
 }
 
 fn push_number(list: &mut String, number: impl Into<u64>) {

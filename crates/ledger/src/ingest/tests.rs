@@ -152,9 +152,9 @@ async fn table(store: &Store, name: &str) -> Vec<BTreeMap<String, String>> {
     let rows: Vec<(String,)> =
         store.query(AssertSqlSafe(format!("SELECT {row} FROM {name} ORDER BY created_at, id"))).all().await.unwrap();
     let named = ["route_no", "model_no", "provider_no", "provider_model_no", "answered_model_no", "price_no"];
-    let value = |column: &str, text: &str| match names.get(text).filter(|_| named.contains(&column)) {
-        Some(name) => name.clone(),
-        None => text.to_owned(),
+    let value = |column: &str, text: &str| match names.get(text) {
+        Some(name) if named.contains(&column) => name.clone(),
+        Some(_) | None => text.to_owned(),
     };
     let rows = rows.iter().map(|(row,)| {
         let values = columns.iter().zip(row.split('|'));

@@ -147,7 +147,10 @@ fn stop(of: UsageOf, indexed: &str) -> String {
 
 /// Returns the condition for a model's number, if an index serves it: the list of one user has none by model.
 fn of_model(of: UsageOf, model: Option<i64>) -> String {
-    model.filter(|_| of.is_wide()).map(|no| format!(" AND model_no = {no}")).unwrap_or_default()
+    match model {
+        Some(no) if of.is_wide() => format!(" AND model_no = {no}"),
+        Some(_) | None => String::new(),
+    }
 }
 
 /// One page of requests, newest first.

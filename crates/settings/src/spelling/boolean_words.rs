@@ -23,7 +23,8 @@ pub(crate) fn is_spelling(text: &str, word: &str) -> bool {
 /// Returns the word of which `text` is the boolean, if it is one word only.
 pub(crate) fn written<'w>(text: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let mut meant = words.filter(|word| is_spelling(text, word));
-    meant.next().filter(|_| meant.next().is_none())
+    let word = meant.next()?;
+    meant.next().is_none().then_some(word)
 }
 
 /// Returns the values of JSON that mean `word`.

@@ -192,8 +192,11 @@ impl Insert {
 
     /// Returns, for each column, the value that the text of a shape contains; `None` for columns with a parameter.
     fn usual_values(&self, shape: Shape) -> Vec<Option<UsualValue>> {
+        if shape != Shape::Usual {
+            return vec![None; self.columns.len()];
+        }
         let usual = |column: &&str| self.usual.iter().find(|(name, _)| name == column).map(|(_, value)| *value);
-        self.columns.iter().map(|column| usual(column).filter(|_| shape == Shape::Usual)).collect()
+        self.columns.iter().map(usual).collect()
     }
 
     fn text(&self, kind: StoreKind, shape: Shape, rows: usize) -> String {

@@ -153,11 +153,14 @@ impl HistogramCounts {
     #[must_use]
     pub fn percentile_us(&self, percent: u64) -> Option<u64> {
         let total = u128::from(self.total());
+        if total == 0 {
+            return None;
+        }
         // The rank in hundredths of a duration.
         let rank = total * u128::from(percent);
         let mut before = 0_u128;
         let mut from = 0_u64;
-        for (bound, count) in BOUNDS_US.iter().zip(self.buckets).filter(|_| total > 0) {
+        for (bound, count) in BOUNDS_US.iter().zip(self.buckets) {
             let count = u128::from(count) * 100;
             if count > 0 && before + count >= rank {
                 let part = u128::from(bound - from) * (rank - before) / count;
@@ -165,7 +168,7 @@ impl HistogramCounts {
             }
             (before, from) = (before + count, *bound);
         }
-        (total > 0).then_some(from)
+        Some(from)
     }
 }
 

@@ -148,7 +148,9 @@ async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bo
     if public.is_some() && !snapshot.traffic.costs_money() {
         let shared = store.provider_keys(None).await.map_err(failed)?;
         let offered = &snapshot.traffic.offered_providers;
-        public = public.filter(|_| shared.iter().any(|key| offered.iter().any(|of| *of.name == *key.provider)));
+        if !shared.iter().any(|key| offered.iter().any(|provider| *provider.name == *key.provider)) {
+            public = None;
+        }
     }
     let is_production = snapshot.process.production;
     if public.is_none() && !is_production {

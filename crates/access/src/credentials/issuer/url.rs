@@ -58,7 +58,10 @@ impl IssuerUrl {
     pub fn parse(text: &str) -> Result<Self, IssuerUrlError> {
         let is_plain = text.len() <= URL_LEN_MAX
             && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'#'));
-        let (scheme, rest) = text.split_once("://").filter(|_| is_plain).ok_or(IssuerUrlError::Form)?;
+        if !is_plain {
+            return Err(IssuerUrlError::Form);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(IssuerUrlError::Form)?;
         let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "https" => (UrlScheme::Https, 443),
             "http" => (UrlScheme::Http, 80),

@@ -25,8 +25,10 @@ impl CivilDate {
     /// Returns the day of this date; `None` if it does not exist or is before 1970.
     #[must_use]
     pub fn to_day(self) -> Option<Day> {
-        let fits = (1..=12).contains(&self.month) && (1..=31).contains(&self.day);
-        let day = Day::from_date(self.year, self.month, self.day).filter(|_| fits)?;
+        if !(1..=12).contains(&self.month) || !(1..=31).contains(&self.day) {
+            return None;
+        }
+        let day = Day::from_date(self.year, self.month, self.day)?;
         (day.civil() == self).then_some(day)
     }
 

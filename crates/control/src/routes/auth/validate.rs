@@ -113,7 +113,10 @@ pub(crate) async fn validate(
     let user = User {
         id: identity.user.id,
         name: if shows_address { identity.user.name } else { String::new() },
-        email: identity.user.email.as_ref().map(|email| email.as_str().to_owned()).filter(|_| shows_address),
+        email: match &identity.user.email {
+            Some(email) if shows_address => Some(email.as_str().to_owned()),
+            Some(_) | None => None,
+        },
         plan: identity.user.plan.name.clone(),
         status: identity.user.status.as_str(),
     };

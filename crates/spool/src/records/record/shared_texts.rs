@@ -50,7 +50,10 @@ impl SharedTexts {
 
     /// Returns the place of a text; long texts have none.
     fn slot(&self, bytes: &[u8]) -> Option<&Cell<Option<Arc<str>>>> {
-        self.0.get(place(bytes) % SLOTS).filter(|_| bytes.len() <= TEXT_BYTES_MAX)
+        if bytes.len() > TEXT_BYTES_MAX {
+            return None;
+        }
+        self.0.get(place(bytes) % SLOTS)
     }
 }
 

@@ -68,7 +68,7 @@ impl RefusedLimitView {
             | LimitUnit::InputTokens
             | LimitUnit::OutputTokens => Amount::Count(amount.0),
         };
-        let visible = |value: Option<access::Amount>| value.filter(|_| !is_hidden).map(amount);
+        let visible = |value: Option<access::Amount>| if is_hidden { None } else { value.map(amount) };
         Self {
             owner: refused.owner.as_str(),
             rule: refused.rule.as_deref().map(str::to_owned),
