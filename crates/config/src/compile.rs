@@ -202,7 +202,7 @@ impl UsedNames {
     fn take(&mut self, reader: &SettingsReader<'_>, name: &Input<String>, kind: &str) -> bool {
         let first = self.0.get(&name.value).copied();
         let Some(first) = first else {
-            self.0.insert(name.value.clone(), name.at());
+            self.0.insert(name.value.clone(), name.value_origin());
             return true;
         };
         let message = if name.foreign {
@@ -210,7 +210,8 @@ impl UsedNames {
         } else {
             format!("a second {kind} is named `{}`", name.value)
         };
-        reader.report(Problem::new(Code::Duplicate, name.at(), message).expected("another name").first(first));
+        reader
+            .report(Problem::new(Code::Duplicate, name.value_origin(), message).expected("another name").first(first));
         false
     }
 }

@@ -44,7 +44,7 @@ impl<T> Input<T> {
     }
 
     /// Returns the position in the file, or the variable of the setting.
-    pub fn at(&self) -> Option<ValueOrigin> {
+    pub fn value_origin(&self) -> Option<ValueOrigin> {
         match self.source {
             ValueSource::At(at) => Some(at),
             ValueSource::Default | ValueSource::Flag(_) | ValueSource::Variable(_) => None,

@@ -357,7 +357,7 @@ impl SettingsReader<'_> {
             None => format!("an entry of `{list}`, which is empty"),
             Some(_) => one_of(known),
         };
-        self.report(Problem::new(Code::UnknownName, name.at(), message).expected(expected).near(near));
+        self.report(Problem::new(Code::UnknownName, name.value_origin(), message).expected(expected).near(near));
     }
 }
 

@@ -13,7 +13,6 @@ const PREPOSITIONS: [&str; 4] = ["of", "on", "by", "at"];
 const IGNORING: &str = ".filter(|_| ";
 /// The exceptions that remain.
 const ALLOWED: &[Allowance] = &[
-    Allowance { folder: "settings", prepositions: 1, filters: 0 },
 ];
 
 /// The exceptions of a crate, or of a folder at the root.

@@ -171,7 +171,7 @@ fn jwt(reader: &SettingsReader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<Is
     for algorithm in entry.algorithms.list.iter().filter(|algorithm| !keys.support(algorithm.value)) {
         let message = format!("the key of `{}` does not support this algorithm", entry.location.path);
         let kinds = "`HS…` with `secret`, `RS…` and `PS…` with an RSA key, `ES256` with P-256, `ES384` with P-384, `EdDSA` with Ed25519";
-        reader.report(Problem::new(Code::BadValue, algorithm.at(), message).expected(kinds));
+        reader.report(Problem::new(Code::BadValue, algorithm.value_origin(), message).expected(kinds));
     }
     let issuer = entry.issuer.as_ref().map(|issuer| issuer.value.as_str());
     let terms = TokenTerms {
@@ -301,7 +301,7 @@ fn keys(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys
                 None => {
                     let message = format!("`{}` has no key, and its `issuer` is not a URL", location.path);
                     let expected = "`secret`, `public_key` or `jwks`, or an `issuer` whose metadata names its keys";
-                    reader.report(Problem::new(Code::BadValue, issuer.at(), message).expected(expected));
+                    reader.report(Problem::new(Code::BadValue, issuer.value_origin(), message).expected(expected));
                     None
                 }
             }
@@ -317,7 +317,7 @@ fn keys(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys
             if secret.value.expose().len() < needed && !entry.weak_secret.value {
                 let name = location.name("secret");
                 let expected = format!("at least {needed} bytes, as `algorithms` requires, or `weak_secret: true`");
-                reader.bad(secret.at()?, &name, expected);
+                reader.bad(secret.value_origin()?, &name, expected);
             }
             JwtKey::secret(&secret.value).ok().map(KeySet::of_key).map(EntryKeys::Configured)
         }
@@ -338,8 +338,8 @@ fn keys(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys
 /// Returns the source of published keys, unless its host is a link-local address.
 fn source(reader: &SettingsReader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Option<EntryKeys> {
     let (at, key) = match &place {
-        IssuerPlace::Keys(_) => (entry.jwks.as_ref().and_then(Input::at), "jwks"),
-        IssuerPlace::Issuer(_) => (entry.issuer.as_ref().and_then(Input::at), "issuer"),
+        IssuerPlace::Keys(_) => (entry.jwks.as_ref().and_then(Input::value_origin), "jwks"),
+        IssuerPlace::Issuer(_) => (entry.issuer.as_ref().and_then(Input::value_origin), "issuer"),
     };
     let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
     let allow_link_local = link_local::is_allowed(reader, &entry.location, &entry.allow_link_local);
@@ -365,12 +365,12 @@ fn issuer_tls(tls: &UpstreamTls) -> IssuerTls {
 /// Returns the headers of claims. Two that servers could read as one are reported.
 fn claims_to_headers(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Box<[ClaimHeader]> {
     let mut headers: Vec<ClaimHeader> = Vec::new();
-    check_count(reader, entry.claims_to_headers.get(CLAIMS_MAX).map(|(_, header)| header.at()));
+    check_count(reader, entry.claims_to_headers.get(CLAIMS_MAX).map(|(_, header)| header.value_origin()));
     let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
     for (claim, header) in &entry.claims_to_headers {
         if headers.iter().any(|known| plain(&known.header) == plain(&header.value)) {
             let message = format!("`{}` has this header twice", entry.location.name("claims_to_headers"));
-            reader.report(Problem::new(Code::Duplicate, header.at(), message).expected("another name"));
+            reader.report(Problem::new(Code::Duplicate, header.value_origin(), message).expected("another name"));
         }
         headers.push(ClaimHeader { claim: claim.as_str().into(), header: header.value.as_str().into() });
     }

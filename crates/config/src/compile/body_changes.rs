@@ -32,7 +32,7 @@ fn changes(reader: &SettingsReader<'_>, input: &BodyInput, bytes_max: u64) -> Op
     for (pointer, value) in input.set.iter().filter(|(_, value)| value.value.starts_with("vault:")) {
         let message = format!("the value of `{pointer}` is a credential of the vault, which bodies cannot have");
         let expected = "it in a header of requests, or a JSON string for the text itself";
-        reader.report(Problem::new(Code::BadValue, value.at(), message).expected(expected));
+        reader.report(Problem::new(Code::BadValue, value.value_origin(), message).expected(expected));
     }
     // Invalid pointers are reported as keys.
     let pointer = |text: &str| Pointer::parse(text).ok();
@@ -47,7 +47,7 @@ fn changes(reader: &SettingsReader<'_>, input: &BodyInput, bytes_max: u64) -> Op
 /// Reports too many entries of a mapping.
 fn check_count<T>(reader: &SettingsReader<'_>, entries: &[(String, Input<T>)]) {
     if let Some((_, first)) = entries.get(EDITS_MAX) {
-        let problem = Problem::new(Code::BadValue, first.at(), "the route changes too many values of bodies");
+        let problem = Problem::new(Code::BadValue, first.value_origin(), "the route changes too many values of bodies");
         reader.report(problem.expected(format!("at most {EDITS_MAX} entries")));
     }
 }

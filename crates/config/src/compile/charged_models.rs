@@ -115,7 +115,7 @@ impl ChargedModels {
         if name.contains(ANY) {
             let message =
                 format!("`{}` has a pattern, under which no usage is counted", charge.location.name("models"));
-            reader.report(Problem::new(Code::UnknownName, model.at(), message).expected(EXPECTED));
+            reader.report(Problem::new(Code::UnknownName, model.value_origin(), message).expected(EXPECTED));
             return false;
         }
         let is_of = |(entry, _): &(String, Vec<String>)| match entry.strip_suffix(ANY) {
@@ -157,7 +157,8 @@ impl ChargedModels {
 fn is_no_alias(reader: &SettingsReader<'_>, plan: &PlanInput, charge: &ChargeInput, model: &Input<String>) -> bool {
     let Some((_, meant)) = plan.aliases.iter().find(|(alias, _)| *alias == model.value) else { return true };
     let message = format!("`{}` has an alias, under which no usage is counted", charge.location.name("models"));
-    reader.report(Problem::new(Code::UnknownName, model.at(), message).expected(format!("`{}`", meant.value)));
+    reader
+        .report(Problem::new(Code::UnknownName, model.value_origin(), message).expected(format!("`{}`", meant.value)));
     false
 }
 

@@ -18,7 +18,7 @@ pub(super) fn cors(reader: &SettingsReader<'_>, input: &CorsInput, auth: &Auth) 
         let [headers, exposed] = [&input.allowed_headers, &input.exposed_headers].map(has_wildcard);
         for (key, _) in CORS_WITH_WILDCARD.iter().zip([is_any, headers, exposed]).filter(|(_, has)| *has) {
             let message = format!("`{key}` has `*`, which browsers do not accept with `allow_credentials`");
-            let problem = Problem::new(Code::BadValue, input.allow_credentials.at(), message);
+            let problem = Problem::new(Code::BadValue, input.allow_credentials.value_origin(), message);
             reader.report(problem.expected(format!("the values of `{key}`, or no `allow_credentials`")));
         }
     }

@@ -156,7 +156,7 @@ fn missing(reader: &SettingsReader<'_>, input: &Input<String>, needs: SectionUse
         let message = format!("`{used_by}` needs the section `{section}`");
         let expected =
             if section == "etcd" { "`etcd: {urls: [https://HOST:2379]}`" } else { "`consul: {url: http://HOST:8500}`" };
-        reader.report(Problem::new(Code::Missing, input.at(), message).expected(expected));
+        reader.report(Problem::new(Code::Missing, input.value_origin(), message).expected(expected));
     }
 }
 

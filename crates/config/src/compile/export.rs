@@ -28,7 +28,7 @@ fn destination(reader: &SettingsReader<'_>, input: &ExportInput) -> Option<Expor
         });
     }
     if let Some(table) = &input.clickhouse {
-        let url = match table.url.at() {
+        let url = match table.url.value_origin() {
             Some(at) => link_local::checked(reader, &table.url.value, false, (at, "export.clickhouse.url"))?,
             None => table.url.value.clone(),
         };

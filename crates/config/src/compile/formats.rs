@@ -36,7 +36,7 @@ pub(super) fn formats(
             let words: Vec<String> = served.map(|(word, _)| format!("`{word}`")).collect();
             let owner = if paths == ProviderPaths::BedrockRuntime { "endpoint: runtime" } else { kind_text.as_str() };
             let expected = format!("{}, which `{owner}` has", words.join(" or "));
-            let at = format.at().unwrap_or(location.at);
+            let at = format.value_origin().unwrap_or(location.at);
             reader.bad(at, &location.name(&format!("formats[{nth}]")), expected);
         }
     }

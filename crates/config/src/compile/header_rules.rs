@@ -58,7 +58,8 @@ pub(super) fn of_responses(
 fn refuse_credentials(reader: &SettingsReader<'_>, lists: [&Headers; 2]) {
     for (name, value) in lists.into_iter().flatten().filter(|(_, value)| value.value.has_credential()) {
         let message = format!("the header `{name}` of responses has a credential of the vault");
-        reader.report(Problem::new(Code::BadValue, value.at(), message).expected("it in a header of requests"));
+        reader
+            .report(Problem::new(Code::BadValue, value.value_origin(), message).expected("it in a header of requests"));
     }
 }
 
@@ -130,12 +131,13 @@ fn check_names(reader: &SettingsReader<'_>, list: &Headers) {
     for (nth, (name, value)) in list.iter().enumerate() {
         let first = list.iter().take(nth).find(|(other, _)| other.eq_ignore_ascii_case(name));
         if let Some((_, first)) = first {
-            let problem = Problem::new(Code::Duplicate, value.at(), format!("a second value of the header `{name}`"));
-            reader.report(problem.expected("one value per name").first(first.at()));
+            let problem =
+                Problem::new(Code::Duplicate, value.value_origin(), format!("a second value of the header `{name}`"));
+            reader.report(problem.expected("one value per name").first(first.value_origin()));
         }
     }
     if let Some((_, value)) = list.get(HEADERS_MAX) {
-        let problem = Problem::new(Code::BadValue, value.at(), "the route changes too many headers");
+        let problem = Problem::new(Code::BadValue, value.value_origin(), "the route changes too many headers");
         reader.report(problem.expected(format!("at most {HEADERS_MAX} entries")));
     }
 }
@@ -156,7 +158,7 @@ fn template(
                 Ok(part) => part,
                 Err(expected) => {
                     let message = format!("`${{{written}}}` is no value of a request");
-                    reader.report(Problem::new(Code::UnknownName, value.at(), message).expected(expected));
+                    reader.report(Problem::new(Code::UnknownName, value.value_origin(), message).expected(expected));
                     return None;
                 }
             },

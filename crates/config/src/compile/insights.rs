@@ -27,7 +27,7 @@ pub(super) fn insights(reader: &SettingsReader<'_>, input: &InsightsInput, notes
     for (at, (name, rule)) in read.iter().enumerate() {
         let earlier = rules.iter().take(at).find(|earlier| covered(&rule.when, &earlier.when));
         if let Some(earlier) = earlier {
-            let at = name.at().and_then(ValueOrigin::place);
+            let at = name.value_origin().and_then(ValueOrigin::place);
             let place = at.map_or_else(String::new, |at| format!(":{}:{}", at.line, at.column));
             let place = format!("{}{place}", reader.file());
             notes.push(Note::RuleUnreached { place, rule: rule.name.clone(), earlier: earlier.name.clone() });
@@ -97,7 +97,7 @@ fn number_range(reader: &SettingsReader<'_>, input: &NumberRangeInput) -> Option
         && min.value > max.value
     {
         let message = format!("`{}` has an invalid value", location.name("max"));
-        let problem = Problem::new(Code::BadValue, max.at(), message);
+        let problem = Problem::new(Code::BadValue, max.value_origin(), message);
         reader.report(problem.expected(format!("at least {}", min.value)));
     }
     let range = NumberRange { min: min.as_ref().map(|of| of.value), max: max.as_ref().map(|of| of.value) };
@@ -129,7 +129,7 @@ fn run_tests(reader: &SettingsReader<'_>, tests: &[ClassTestInput], settings: &I
 }
 
 fn failed<T>(reader: &SettingsReader<'_>, at: &Input<T>, expected: &str, found: &str) {
-    let problem = Problem::new(Code::Test, at.at(), format!("the test fails: the result is {found}"));
+    let problem = Problem::new(Code::Test, at.value_origin(), format!("the test fails: the result is {found}"));
     reader.report(problem.expected(expected).of_tests());
 }
 

@@ -116,7 +116,7 @@ fn control_limit(reader: &SettingsReader<'_>, entry: &ControlLimitInput) -> Opti
 }
 
 fn bad(reader: &SettingsReader<'_>, location: &Location, key: &str, input: &Input<LimitSubject>, expected: &str) {
-    reader.bad(input.at().unwrap_or(location.at), &location.name(key), expected);
+    reader.bad(input.value_origin().unwrap_or(location.at), &location.name(key), expected);
 }
 
 /// Returns the limit of the proxy by address for requests without a valid key.

@@ -10,9 +10,9 @@ use settings::section::{Location, SettingsReader};
 /// Returns whether the file permits an entry to reach such addresses. A text of the API cannot, which is reported.
 pub(super) fn is_allowed(reader: &SettingsReader<'_>, location: &Location, input: &Input<bool>) -> bool {
     let key = location.name("allow_link_local");
-    let is_allowed = input.value && input.at().is_none_or(|at| reader.may_allow(at, &key));
+    let is_allowed = input.value && input.value_origin().is_none_or(|at| reader.may_allow(at, &key));
     if input.value && !is_allowed {
-        let problem = Problem::new(Code::BadValue, input.at(), format!("the API cannot set `{key}`"));
+        let problem = Problem::new(Code::BadValue, input.value_origin(), format!("the API cannot set `{key}`"));
         reader.report(problem.expected("`false`, the entry as it is in force, or a change of the configuration file"));
     }
     is_allowed

@@ -123,7 +123,7 @@ pub(super) fn check_peers(reader: &SettingsReader<'_>, process: &ProcessInput, t
         let Some(url) = &entry.base_url else { continue };
         let Ok(origin) = Origin::parse(&url.value) else { continue };
         if own().any(|own| is_served_at(&origin, &own.value)) {
-            let at = url.at().unwrap_or(entry.location.at);
+            let at = url.value_origin().unwrap_or(entry.location.at);
             let expected = "another server: calls to a listener of the gateway itself never end";
             reader.bad(at, &entry.location.name("base_url"), expected);
         }
@@ -131,7 +131,7 @@ pub(super) fn check_peers(reader: &SettingsReader<'_>, process: &ProcessInput, t
     for backend in traffic.upstreams.list.iter().flat_map(|upstream| &upstream.backends.list) {
         let Some(url) = &backend.url else { continue };
         if own().any(|own| is_served_at(&url.value, &own.value)) {
-            let at = url.at().unwrap_or(backend.location.at);
+            let at = url.value_origin().unwrap_or(backend.location.at);
             let expected = "another server: requests to a listener of the gateway itself never end";
             reader.bad(at, &backend.location.name("url"), expected);
         }
@@ -166,7 +166,7 @@ fn check_trusted_proxies(reader: &SettingsReader<'_>, process: &ProcessInput, tr
         {
             let name = listener.location.name("proxy_protocol");
             let message = format!("`{name}` lets only trusted proxies connect, but `trusted_proxies` is empty");
-            let problem = Problem::new(Code::BadValue, listener.proxy_protocol.at(), message);
+            let problem = Problem::new(Code::BadValue, listener.proxy_protocol.value_origin(), message);
             reader.report(problem.expected("`trusted_proxies`, the addresses of the proxies that send the header"));
         }
     }
@@ -178,9 +178,12 @@ fn report_duplicates(reader: &SettingsReader<'_>, addresses: &[Address<'_>], con
     let configured = addresses.iter().map(|address| address.input).filter(|input| input.source != ValueSource::Default);
     for Input { value: address, .. } in configured {
         if !is_any_port(address) && (*address == control.value || !taken.insert(address)) {
-            let at = addresses.iter().rfind(|other| other.input.value == *address).and_then(|other| other.input.at());
+            let at = addresses
+                .iter()
+                .rfind(|other| other.input.value == *address)
+                .and_then(|other| other.input.value_origin());
             let message = format!("two listeners have the address {address}");
-            let problem = Problem::new(Code::Duplicate, at.or(control.at()), message);
+            let problem = Problem::new(Code::Duplicate, at.or(control.value_origin()), message);
             reader.report(problem.expected("another address or port"));
         }
     }
@@ -208,7 +211,7 @@ impl Exposure<'_> {
             return;
         }
         let message = format!("`production: true` refuses the listener {}, which has no TLS", input.value);
-        let problem = Problem::new(Code::BadValue, input.at(), message);
+        let problem = Problem::new(Code::BadValue, input.value_origin(), message);
         self.reader.report(problem.expected("`tls`, a loopback address, or `plaintext: true` behind a proxy with TLS"));
     }
 }
@@ -268,9 +271,9 @@ impl FileChecks<'_> {
             && let Err(error) = files.load(self.now)
         {
             let (at, name) = match error.role() {
-                Some(FileRole::Key) => (key.at(), "key"),
+                Some(FileRole::Key) => (key.value_origin(), "key"),
                 Some(FileRole::Certificate | FileRole::Authorities | FileRole::Revocations) | None => {
-                    (cert.at(), "cert")
+                    (cert.value_origin(), "cert")
                 }
             };
             self.report(at, &pair.location.name(name), &error);
@@ -287,8 +290,8 @@ impl FileChecks<'_> {
             && let Err(error) = client.check()
         {
             let (at, name) = match (error.role(), crl) {
-                (Some(FileRole::Revocations), Some(crl)) => (crl.at(), "crl"),
-                _ => (ca.at(), "ca"),
+                (Some(FileRole::Revocations), Some(crl)) => (crl.value_origin(), "crl"),
+                _ => (ca.value_origin(), "ca"),
             };
             self.report(at, &input.location.name(name), &error);
         }

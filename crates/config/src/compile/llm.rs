@@ -208,7 +208,7 @@ fn from_file(
                 return true;
             }
             let expected = "`mock` for the built-in mock; another one needs its `base_url`";
-            reader.bad(name.at().unwrap_or(location.at), &location.name("name"), expected);
+            reader.bad(name.value_origin().unwrap_or(location.at), &location.name("name"), expected);
             return false;
         }
         let own = provider::base_url(reader, entry, kind).map(Input::default);
@@ -217,12 +217,12 @@ fn from_file(
         let origin = match origin_of(kind, &url.value) {
             Ok(origin) => origin,
             Err(expected) => {
-                reader.bad(url.at().unwrap_or(location.at), &location.name("base_url"), expected);
+                reader.bad(url.value_origin().unwrap_or(location.at), &location.name("base_url"), expected);
                 return false;
             }
         };
         url.value = origin.to_string();
-        let at = url.at().unwrap_or(location.at);
+        let at = url.value_origin().unwrap_or(location.at);
         let allow = link_local::is_allowed(reader, location, &entry.allow_link_local);
         let Some(origin) = link_local::checked(reader, &origin, allow, (at, &location.name("base_url"))) else {
             return false;

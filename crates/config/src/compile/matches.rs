@@ -132,7 +132,7 @@ fn path(
     let rule = match path {
         Either::Single(path) => {
             check_sendable(reader, path, &path.value.to_string());
-            return Some((path.at(), path.value.clone()));
+            return Some((path.value_origin(), path.value.clone()));
         }
         Either::Nested(rule) => rule,
     };
@@ -140,13 +140,13 @@ fn path(
         return None;
     }
     if let Some(regex) = &rule.regex {
-        return Some((regex.at(), PathMatch::Regex(regex.value.clone())));
+        return Some((regex.value_origin(), PathMatch::Regex(regex.value.clone())));
     }
     let prefix = rule.prefix.as_mut()?;
     check_sendable(reader, prefix, &prefix.value);
     let path = prefix.value.trim_end_matches('/').to_owned();
     prefix.value = if path.is_empty() { "/".to_owned() } else { path.clone() };
-    Some((prefix.at(), PathMatch::Prefix(path)))
+    Some((prefix.value_origin(), PathMatch::Prefix(path)))
 }
 
 /// Reports a path that no server accepts: it has a dot segment or an invalid escape.
@@ -154,7 +154,7 @@ pub(super) fn check_sendable<T>(reader: &SettingsReader<'_>, input: &Input<T>, p
     let is_dots = |segment: &str| matches!(&*decoded(segment), b"." | b"..");
     let is_escape = |escape: &str| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
     if path.split('/').any(is_dots) || !path.split('%').skip(1).all(is_escape) {
-        let problem = Problem::new(Code::BadValue, input.at(), "the path cannot be sent");
+        let problem = Problem::new(Code::BadValue, input.value_origin(), "the path cannot be sent");
         reader.report(problem.expected("a path without the segments `.` and `..`, and with two hex digits after `%`"));
     }
 }
@@ -202,7 +202,7 @@ fn conditions(
         let mut is_hidden = false;
         let value = match value {
             Either::Single(text) => {
-                is_hidden = refers(text.at()) || case.may_be_secret(name);
+                is_hidden = refers(text.value_origin()) || case.may_be_secret(name);
                 ValueMatch::Exact(text.value.as_str().into())
             }
             Either::Nested(rule) => {
@@ -213,7 +213,7 @@ fn conditions(
                     (Some(present), _) if present.value => ValueMatch::Present,
                     (Some(_), _) => ValueMatch::Absent,
                     (None, Some(regex)) => {
-                        is_hidden = refers(regex.at());
+                        is_hidden = refers(regex.value_origin());
                         ValueMatch::Regex(regex.value.clone())
                     }
                     (None, None) => continue,

@@ -101,7 +101,7 @@ pub(super) fn models(
 
 /// Returns the place of the time of the first content, if the entry has one.
 fn place_of_first_content(reader: &SettingsReader<'_>, entry: &ModelInput) -> Option<String> {
-    let place = entry.first_content.as_ref()?.at()?.place()?;
+    let place = entry.first_content.as_ref()?.value_origin()?.place()?;
     Some(format!("{}:{}:{}", reader.file(), place.line, place.column))
 }
 
@@ -143,7 +143,7 @@ fn rules(reader: &SettingsReader<'_>, entry: &ModelInput) -> Option<Box<Fallback
         sticky: entry.sticky.value,
         first_content: entry.first_content.as_ref().map(|within| within.value),
     };
-    let at = |input: &Input<Duration>| input.at().unwrap_or(entry.location.at);
+    let at = |input: &Input<Duration>| input.value_origin().unwrap_or(entry.location.at);
     if rules.within < rules.backoff {
         reader.bad(at(&retry.within), &retry.location.name("within"), "at least `backoff`");
     }
@@ -171,7 +171,7 @@ fn has_valid_targets(reader: &SettingsReader<'_>, entry: &ModelInput, providers:
         are_valid &= has_valid_stars(reader, entry, target) && has_format(reader, target, providers);
         let named = (provider.value.as_str(), model.value.as_str());
         if known.contains(&named) {
-            let at = model.at().unwrap_or(target.location.at);
+            let at = model.value_origin().unwrap_or(target.location.at);
             reader.bad(at, &target.location.name("model"), "a model that no other target of the entry has");
             are_valid = false;
         }
@@ -181,7 +181,7 @@ fn has_valid_targets(reader: &SettingsReader<'_>, entry: &ModelInput, providers:
     if entry.targets.list.iter().all(|target| target.weight.value == 0)
         && let Some(last) = last
     {
-        let at = last.weight.at().unwrap_or(last.location.at);
+        let at = last.weight.value_origin().unwrap_or(last.location.at);
         reader.bad(at, &last.location.name("weight"), "a weight above 0 for at least one target");
         are_valid = false;
     }
@@ -199,7 +199,7 @@ fn has_format(reader: &SettingsReader<'_>, target: &TargetInput, providers: &Pro
         return true;
     }
     let expected = "a Claude, as `endpoint: runtime` serves no others; `endpoint: mantle` does";
-    reader.bad(model.at().unwrap_or(target.location.at), &target.location.name("model"), expected);
+    reader.bad(model.value_origin().unwrap_or(target.location.at), &target.location.name("model"), expected);
     false
 }
 
@@ -209,7 +209,11 @@ fn has_valid_stars(reader: &SettingsReader<'_>, entry: &ModelInput, target: &Tar
     let Some(model) = &target.model else { return true };
     let is_inside = |text: &str| text.strip_suffix(ANY).unwrap_or(text).contains(ANY);
     if is_inside(&name.value) {
-        reader.bad(name.at().unwrap_or(entry.location.at), &entry.location.name("name"), "`*` only at the end");
+        reader.bad(
+            name.value_origin().unwrap_or(entry.location.at),
+            &entry.location.name("name"),
+            "`*` only at the end",
+        );
         return false;
     }
     let expected = if is_inside(&model.value) {
@@ -219,6 +223,6 @@ fn has_valid_stars(reader: &SettingsReader<'_>, entry: &ModelInput, target: &Tar
     } else {
         return true;
     };
-    reader.bad(model.at().unwrap_or(target.location.at), &target.location.name("model"), expected);
+    reader.bad(model.value_origin().unwrap_or(target.location.at), &target.location.name("model"), expected);
     false
 }

@@ -50,7 +50,7 @@ fn models(reader: &SettingsReader<'_>, plan: &PlanInput, known: &ChargedModels) 
 fn aliases(reader: &SettingsReader<'_>, plan: &PlanInput, known: &ChargedModels) -> BTreeMap<Box<str>, Box<str>> {
     let key = plan.location.name("aliases");
     if let Some((_, beyond)) = plan.aliases.get(ALIASES_MAX) {
-        reader.bad(beyond.at().unwrap_or(plan.location.at), &key, format!("at most {ALIASES_MAX} entries"));
+        reader.bad(beyond.value_origin().unwrap_or(plan.location.at), &key, format!("at most {ALIASES_MAX} entries"));
     }
     let mut aliases = BTreeMap::new();
     for (alias, model) in plan.aliases.iter().take(ALIASES_MAX) {
@@ -59,7 +59,7 @@ fn aliases(reader: &SettingsReader<'_>, plan: &PlanInput, known: &ChargedModels)
             reader.unknown_name(model, "model", known.names());
         } else if !includes(plan, known, name) {
             let message = format!("`{key}` has a model that `models` of the plan does not include");
-            let problem = Problem::new(Code::UnknownName, model.at(), message);
+            let problem = Problem::new(Code::UnknownName, model.value_origin(), message);
             reader.report(problem.expected("a model that `models` includes"));
         } else {
             aliases.insert(alias.as_str().into(), name.into());

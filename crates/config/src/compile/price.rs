@@ -60,7 +60,7 @@ fn with_table(figures: PriceFigures, name: &str, providers: &Providers, table: &
 /// Returns the note that the price of `model` has no rates of long requests.
 fn long_unknown(reader: &SettingsReader<'_>, model: &Input<String>, above_tokens: u64) -> Note {
     let file = reader.file();
-    let place = model.at().and_then(ValueOrigin::place);
+    let place = model.value_origin().and_then(ValueOrigin::place);
     let place = place.map_or_else(|| file.to_owned(), |place| format!("{file}:{}:{}", place.line, place.column));
     Note::LongUnknown { place, model: model.value.clone(), above_tokens }
 }
@@ -100,14 +100,14 @@ impl PriceRows {
     pub(super) fn take(&mut self, reader: &SettingsReader<'_>, model: &Input<String>, period: PricePeriod) -> bool {
         let rows = self.0.entry(model.value.clone()).or_default();
         let Some((_, first)) = rows.iter().find(|(earlier, _)| earlier.overlaps(period)) else {
-            rows.push((period, model.at()));
+            rows.push((period, model.value_origin()));
             return true;
         };
         let message = match model.foreign {
             true => "a second price of one model for the same days".to_owned(),
             false => format!("a second price of `{}` for the same days", model.value),
         };
-        let problem = Problem::new(Code::Duplicate, model.at(), message)
+        let problem = Problem::new(Code::Duplicate, model.value_origin(), message)
             .expected("days that no other price has: `from` and `until`");
         reader.report(problem.first(*first));
         false
@@ -117,7 +117,7 @@ impl PriceRows {
 /// Whether `name` is `PROVIDER/MODEL` of an existing provider: a price under another name would never be used.
 fn is_priced(reader: &SettingsReader<'_>, location: &Location, name: &Input<String>, providers: &Providers) -> bool {
     let Some((provider, _)) = name.value.split_once('/').filter(|(_, model)| is_model(model)) else {
-        let at = name.at().unwrap_or(location.at);
+        let at = name.value_origin().unwrap_or(location.at);
         reader.bad(at, &location.name("model"), "PROVIDER/MODEL: openai/gpt-5-mini");
         return false;
     };
@@ -217,7 +217,7 @@ fn period(reader: &SettingsReader<'_>, input: &FiguresInput) -> PricePeriod {
     if !period.is_ordered()
         && let Some(until) = &input.until
     {
-        let at = until.at().unwrap_or(input.location.at);
+        let at = until.value_origin().unwrap_or(input.location.at);
         reader.bad(at, &input.location.name("until"), "a day that is not before `from`");
     }
     period

@@ -52,14 +52,14 @@ pub(super) fn table(
                 true => format!("`prices_file` names a file that {what}"),
                 false => format!("`prices_file` needs {}, which {what}", file.display()),
             };
-            reader.report(Problem::new(code, named.at(), message).expected(expected));
+            reader.report(Problem::new(code, named.value_origin(), message).expected(expected));
             (None, Prices::builtin())
         }
         // The sender of a text must not see lines of a file.
         Err(PriceFileError::Rows(problems)) if reader.is_of_api() => {
             let message = format!("`prices_file` names a file with {} problems", problems.len());
             let expected = "a valid price file; `tollgate check` shows its problems";
-            reader.report(Problem::new(Code::File, named.at(), message).expected(expected));
+            reader.report(Problem::new(Code::File, named.value_origin(), message).expected(expected));
             (None, Prices::builtin())
         }
         Err(PriceFileError::Rows(problems)) => {
@@ -126,7 +126,7 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
     let place = |at: Option<ValueOrigin>| format!("{}:{}", path.display(), line(at));
     let mut notes = Vec::new();
     if !is_newer {
-        notes.push(Note::PriceFileOlder { place: place(as_of.at()), as_of: as_of.value.clone() });
+        notes.push(Note::PriceFileOlder { place: place(as_of.value_origin()), as_of: as_of.value.clone() });
     }
     let unknown = |(at, model, above_tokens)| Note::LongUnknown { place: place(at), model, above_tokens };
     notes.extend(long_unknown.into_iter().map(unknown));
@@ -199,7 +199,8 @@ fn rows(reader: &SettingsReader<'_>, file: PriceFileInput) -> PriceFileRows {
             let (figures, above_tokens) = figures;
             // A row of an older file is not used if the built-in table has the model.
             let above_tokens = if is_newer || !builtin.names(provider, name) { above_tokens } else { None };
-            long_unknown.extend(above_tokens.map(|above_tokens| (model.at(), model.value.clone(), above_tokens)));
+            long_unknown
+                .extend(above_tokens.map(|above_tokens| (model.value_origin(), model.value.clone(), above_tokens)));
             prices = prices.with(&model.value, Price::of_file(figures, &source, &as_of.value));
         }
     }
@@ -215,7 +216,7 @@ fn is_priced(reader: &SettingsReader<'_>, location: &Location, name: &Input<Stri
     let parts = name.value.split_once('/');
     let is_priced = parts.is_some_and(|(of, model)| (is_kind(of) || is_host(of)) && is_model(model));
     if !is_priced {
-        reader.bad(name.at().unwrap_or(location.at), &location.name("model"), MODEL);
+        reader.bad(name.value_origin().unwrap_or(location.at), &location.name("model"), MODEL);
     }
     is_priced
 }

@@ -47,7 +47,7 @@ impl PricedTargets {
         let mut models = PricedModels::default();
         for target in &self.0 {
             let PricedTarget { location, provider, model, price_as } = target;
-            let at = price_as.at().unwrap_or(location.at);
+            let at = price_as.value_origin().unwrap_or(location.at);
             let bad = |expected: &str| reader.bad(at, &location.name("price_as"), expected);
             if model.ends_with(ANY) {
                 bad("no `price_as` for a target whose model ends in `*`");
@@ -101,10 +101,10 @@ fn unknown(price_as: &Input<String>, priced: &PricedModel, table: &Prices) -> Pr
         let message = format!("{message}, as the provider `{provider}` of this configuration has another host");
         let expected =
             format!("another name for this provider: `{provider}` is then the built-in table; or an entry of `prices`");
-        return Problem::new(Code::UnknownName, price_as.at(), message).expected(expected);
+        return Problem::new(Code::UnknownName, price_as.value_origin(), message).expected(expected);
     }
     let expected = "a model with a price: `tollgate prices list` shows them, an entry of `prices` adds one";
-    Problem::new(Code::UnknownName, price_as.at(), message).expected(expected)
+    Problem::new(Code::UnknownName, price_as.value_origin(), message).expected(expected)
 }
 
 /// Whether a model has a price on any day.

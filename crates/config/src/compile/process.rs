@@ -84,15 +84,15 @@ fn set_same<T: PartialEq>(
     current: &mut Input<T>,
 ) {
     let Some(value) = value else { return };
-    let is_variable = |input: &Input<T>| matches!(input.at(), Some(ValueOrigin::Variable(_)));
-    let Some(first) = current.at() else {
+    let is_variable = |input: &Input<T>| matches!(input.value_origin(), Some(ValueOrigin::Variable(_)));
+    let Some(first) = current.value_origin() else {
         *current = value;
         return;
     };
     if is_variable(current) == is_variable(&value) {
         if current.value != value.value {
             let message = format!("`{name}` and `{key}` have different values");
-            let problem = Problem::new(Code::Duplicate, value.at(), message);
+            let problem = Problem::new(Code::Duplicate, value.value_origin(), message);
             reader.report(problem.expected("one of them").first(Some(first)));
         }
     } else if is_variable(&value) {

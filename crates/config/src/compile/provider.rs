@@ -189,7 +189,7 @@ pub(super) fn credential(reader: &SettingsReader<'_>, entry: &ProviderInput, kin
     }
     let given = entry.credential.as_ref().and_then(|credential| {
         let fitting = fitting(kind, credential.value.clone());
-        let at = credential.at().unwrap_or(location.at);
+        let at = credential.value_origin().unwrap_or(location.at);
         fitting.map_err(|expected| reader.bad(at, &location.name("credential"), expected)).ok()
     });
     let signing = || {

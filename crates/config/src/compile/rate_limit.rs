@@ -103,7 +103,7 @@ impl RateLimitList {
         for entry in &route.rate_limits.list {
             if let LimitUnit::Tokens(_) = entry.terms.unit.value {
                 let key = entry.location.name("unit");
-                let at = entry.terms.unit.at().unwrap_or(entry.location.at);
+                let at = entry.terms.unit.value_origin().unwrap_or(entry.location.at);
                 let expected = "`requests` or `concurrent`: requests of a route have no tokens. Limits of tokens belong into the \
                                 top-level `rate_limits` or `plans[].rate_limits`, which apply to LLM endpoints";
                 reader.bad(at, &key, expected);
@@ -333,7 +333,7 @@ fn counting(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Coun
             "tokens, about which Redis decides for each call"
         };
         let message = format!("`{}` has no effect on {what}", location.name("consistency"));
-        reader.report(Problem::new(Code::BadValue, consistency.at(), message).expected("no `consistency`"));
+        reader.report(Problem::new(Code::BadValue, consistency.value_origin(), message).expected("no `consistency`"));
         return None;
     }
     if unit == LimitUnit::Concurrent {
@@ -350,7 +350,7 @@ fn counting(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Coun
     }
     if location.has("burst") && algorithm != LimitAlgorithm::TokenBucket {
         let message = format!("`{}` has no effect on a sliding window", location.name("burst"));
-        let problem = Problem::new(Code::BadValue, burst.as_ref().and_then(|burst| burst.at()), message);
+        let problem = Problem::new(Code::BadValue, burst.as_ref().and_then(|burst| burst.value_origin()), message);
         reader.report(problem.expected("`algorithm: token_bucket`, or no `burst`"));
         return None;
     }
@@ -375,7 +375,7 @@ fn is_of_requests(reader: &SettingsReader<'_>, location: &Location, key: &str, n
     let is_valid = number.is_none_or(|number| number.value <= LIMIT_MAX);
     if !is_valid && let Some(number) = number {
         let expected = format!("a whole number from 1 to {LIMIT_MAX}, or a `unit` of tokens");
-        reader.bad(number.at().unwrap_or(location.at), &location.name(key), &expected);
+        reader.bad(number.value_origin().unwrap_or(location.at), &location.name(key), &expected);
     }
     is_valid
 }
@@ -398,7 +398,7 @@ fn tiers(reader: &SettingsReader<'_>, entry: &RateLimitInput) -> (TierBy, Vec<(B
                 }
             }
             (is_by, value) => {
-                let at = if let Either::Single(tier) = value { tier.at() } else { None }.unwrap_or(*at);
+                let at = if let Either::Single(tier) = value { tier.value_origin() } else { None }.unwrap_or(*at);
                 let name = format!("{}.{key}", entry.location.name("tiers"));
                 reader.bad(at, &name, if is_by { "`plan`, or {claim: NAME}" } else { "a number of requests" });
             }

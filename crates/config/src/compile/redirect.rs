@@ -50,7 +50,7 @@ fn composition<T>(reader: &SettingsReader<'_>, to: &Input<T>, named: (&str, &Pat
         return None;
     }
     let invalid = || {
-        let problem = Problem::new(Code::BadValue, to.at(), "the address has an invalid parameter");
+        let problem = Problem::new(Code::BadValue, to.value_origin(), "the address has an invalid parameter");
         reader.report(problem.expected("parameters such as {id} in the path of the address"));
     };
     let path_at = text.find("://").and_then(|at| Some(at + 3 + text.get(at + 3..)?.find('/')?)).unwrap_or(0);

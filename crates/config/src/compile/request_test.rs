@@ -28,7 +28,7 @@ pub(super) fn run(reader: &SettingsReader<'_>, tests: &Entries<RequestTestInput>
         match WrittenRequest::parse(&line.value, &fields) {
             Ok(request) => compare(reader, expect, &snapshot.explain(&request)),
             Err(error) => {
-                let problem = Problem::new(Code::BadValue, line.at(), "the request of the test is invalid");
+                let problem = Problem::new(Code::BadValue, line.value_origin(), "the request of the test is invalid");
                 reader.report(problem.expected(error.to_string()));
             }
         }
@@ -93,7 +93,8 @@ fn compare(reader: &SettingsReader<'_>, expect: &ExpectInput, explained: &Explan
 
 fn check<T: Display>(reader: &SettingsReader<'_>, expected: &Input<T>, is_met: bool, found: &str) {
     if !is_met {
-        let problem = Problem::new(Code::Test, expected.at(), format!("the test fails: the result is {found}"));
+        let problem =
+            Problem::new(Code::Test, expected.value_origin(), format!("the test fails: the result is {found}"));
         reader.report(problem.expected(format!("{}", expected.value)).of_tests());
     }
 }

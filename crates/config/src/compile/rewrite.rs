@@ -74,7 +74,8 @@ pub(super) fn parameter<T>(reader: &SettingsReader<'_>, input: &Input<T>, named:
     let found = names.iter().position(|known| *known == name);
     let found = found.filter(|at| name == written || at + 1 == names.len());
     if found.is_none() {
-        let problem = Problem::new(Code::UnknownName, input.at(), format!("the route's path has no `{{{written}}}`"));
+        let problem =
+            Problem::new(Code::UnknownName, input.value_origin(), format!("the route's path has no `{{{written}}}`"));
         let expected = match names.as_slice() {
             [] => "a text without parameters, or a path of the route that has them".to_owned(),
             names => one_of(names.iter().copied()),
@@ -105,7 +106,7 @@ fn by_rule(reader: &SettingsReader<'_>, rule: &PathRewriteInput, from: &PathMatc
         check_sendable(reader, prefix, &prefix.value);
         let PathMatch::Prefix(replaced) = from else {
             let message = "only a route whose `path` has a `prefix` can replace it";
-            let problem = Problem::new(Code::BadValue, prefix.at(), message);
+            let problem = Problem::new(Code::BadValue, prefix.value_origin(), message);
             reader.report(problem.expected("a path in place of the section, or `regex` and `to`"));
             return None;
         };
@@ -134,7 +135,7 @@ fn replacement(reader: &SettingsReader<'_>, to: &Input<String>, pattern: &Patter
         }
         let Some(group) = pattern.group(number) else {
             let message = format!("the regular expression has no group `${number}`");
-            let problem = Problem::new(Code::UnknownName, to.at(), message);
+            let problem = Problem::new(Code::UnknownName, to.value_origin(), message);
             reader.report(problem.expected("`$1` for the first group in parentheses, or `$$` for a dollar sign"));
             return None;
         };
@@ -147,7 +148,7 @@ fn replacement(reader: &SettingsReader<'_>, to: &Input<String>, pattern: &Patter
 fn query(reader: &SettingsReader<'_>, input: &QueryRewriteInput) -> QueryRewrite {
     let joined = |shows_all: bool| {
         let added = input.add.iter().map(|(name, value)| {
-            let refers = value.at().is_some_and(|at| reader.is_reference(at));
+            let refers = value.value_origin().is_some_and(|at| reader.is_reference(at));
             let is_shown = shows_all || !(refers || is_secret_parameter(name));
             format!("{}={}", encoded(name), if is_shown { encoded(&value.value) } else { MASK.to_owned() })
         });

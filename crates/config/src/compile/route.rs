@@ -166,7 +166,8 @@ impl LabelNames {
         for (name, value) in &route.labels {
             self.0.insert(name.clone());
             if self.0.len() > Self::MAX {
-                let problem = Problem::new(Code::BadValue, value.at(), "the routes have too many names of labels");
+                let problem =
+                    Problem::new(Code::BadValue, value.value_origin(), "the routes have too many names of labels");
                 reader.report(problem.expected("at most 4 names in all routes together"));
                 self.0.remove(name);
             }
@@ -187,7 +188,7 @@ fn unused_credits(reader: &SettingsReader<'_>, route: &RouteInput, auth: &Auth) 
     if !is_unused {
         return None;
     }
-    let place = route.credits.at()?.place()?;
+    let place = route.credits.value_origin()?.place()?;
     Some(format!("{}:{}:{}", reader.file(), place.line, place.column))
 }
 
@@ -240,7 +241,7 @@ fn check_upgrades(reader: &SettingsReader<'_>, route: &RouteInput, action: Optio
     };
     if let Some(upstream) = found {
         let message = format!("the upstream `{}` speaks `h2c`, over which no WebSocket is opened", upstream.name);
-        let problem = Problem::new(Code::BadValue, upgrade.at(), message);
+        let problem = Problem::new(Code::BadValue, upgrade.value_origin(), message);
         reader.report(problem.expected("no `upgrades`, or only `http` and `https`"));
     }
 }
@@ -323,7 +324,7 @@ fn of_parts(
     let body = Bytes::copy_from_slice(content.value.as_bytes());
     if matches!(status.as_u16(), 204 | 205 | 304) && !body.is_empty() {
         let message = format!("a response with the status {} has no content", status.as_u16());
-        let problem = Problem::new(Code::BadValue, content.at(), message);
+        let problem = Problem::new(Code::BadValue, content.value_origin(), message);
         reader.report(problem.expected("no `body`, or another `status`"));
     }
     let mut headers = HeaderMap::new();

@@ -14,11 +14,11 @@ const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 /// Returns the export of traces; `None` if no receiver is configured.
 pub(super) fn traces(reader: &SettingsReader<'_>, input: &TracesInput) -> Option<Traces> {
     let otlp = input.otlp.as_ref()?;
-    let mut receiver = match otlp.at() {
+    let mut receiver = match otlp.value_origin() {
         Some(at) => link_local::checked(reader, &otlp.value, false, (at, "traces.otlp"))?,
         None => otlp.value.clone(),
     };
-    let variable = otlp.at().and_then(|at| reader.variable_at(at));
+    let variable = otlp.value_origin().and_then(|at| reader.variable_at(at));
     let is_endpoint = !receiver.path.is_empty() && variable.is_some_and(|variable| variable.name == ENDPOINT);
     if !receiver.path.ends_with(PATH) && !is_endpoint {
         receiver.path.push_str(PATH);

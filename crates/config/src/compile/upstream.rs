@@ -99,7 +99,8 @@ fn strategy(reader: &SettingsReader<'_>, input: &Input<StrategyWord>, hash: Opti
         (StrategyWord::IpHash, _) => Strategy::Hash(HashedValue::Address),
         (StrategyWord::Hash, Some(value)) => Strategy::Hash(value.clone()),
         (StrategyWord::Hash, None) => {
-            let problem = Problem::new(Code::Missing, input.at(), "the strategy `hash` needs a value of the request");
+            let problem =
+                Problem::new(Code::Missing, input.value_origin(), "the strategy `hash` needs a value of the request");
             reader.report(problem.expected("the upstream's `hash: {header: NAME}`, or cookie, claim or query"));
             Strategy::RoundRobin
         }
@@ -158,13 +159,14 @@ fn health_check(reader: &SettingsReader<'_>, input: &HealthCheckInput) -> Option
 fn script_of(reader: &SettingsReader<'_>, input: &HealthCheckInput) -> Option<Vec<String>> {
     let key = input.location.name("script");
     let first = input.script.list.first()?;
-    if !first.at().is_none_or(|at| reader.may_allow(at, &key)) {
-        let problem = Problem::new(Code::BadValue, first.at(), format!("the API cannot set `{key}`"));
+    if !first.value_origin().is_none_or(|at| reader.may_allow(at, &key)) {
+        let problem = Problem::new(Code::BadValue, first.value_origin(), format!("the API cannot set `{key}`"));
         reader.report(problem.expected("the entry as it is in force, or a change of the configuration file"));
         return None;
     }
     if !first.value.starts_with('/') {
-        let problem = Problem::new(Code::BadValue, first.at(), format!("the program of `{key}` has no absolute path"));
+        let problem =
+            Problem::new(Code::BadValue, first.value_origin(), format!("the program of `{key}` has no absolute path"));
         reader.report(problem.expected("the program's absolute path, such as /opt/check.sh"));
         return None;
     }
@@ -208,15 +210,19 @@ fn backends(reader: &SettingsReader<'_>, entries: &Entries<BackendInput>, allow_
     for BackendInput { location, url, weight } in &entries.list {
         let Some(url) = url else { continue };
         if let Some(first) = taken.get(&url.value) {
-            let problem = Problem::new(Code::Duplicate, url.at(), "a second backend of the upstream has this URL");
+            let problem =
+                Problem::new(Code::Duplicate, url.value_origin(), "a second backend of the upstream has this URL");
             reader.report(problem.expected("another URL, or a higher `weight` of the first").first(*first));
             continue;
         }
-        taken.insert(&url.value, url.at());
-        let place = (url.at().unwrap_or(location.at), location.name("url"));
+        taken.insert(&url.value, url.value_origin());
+        let place = (url.value_origin().unwrap_or(location.at), location.name("url"));
         if url.value.socket_path().is_some() && !reader.may_allow(place.0, &place.1) {
-            let problem =
-                Problem::new(Code::BadValue, url.at(), format!("the API cannot set `{}` to a Unix socket", place.1));
+            let problem = Problem::new(
+                Code::BadValue,
+                url.value_origin(),
+                format!("the API cannot set `{}` to a Unix socket", place.1),
+            );
             reader.report(problem.expected("the entry as it is in force, or a change of the configuration file"));
             continue;
         }
@@ -224,7 +230,7 @@ fn backends(reader: &SettingsReader<'_>, entries: &Entries<BackendInput>, allow_
         backends.extend(origin.map(|origin| Backend { origin, weight: weight.value }));
     }
     if !backends.is_empty() && backends.iter().all(|backend| backend.weight == 0) {
-        let at = entries.list.first().and_then(|entry| entry.weight.at());
+        let at = entries.list.first().and_then(|entry| entry.weight.value_origin());
         let problem = Problem::new(Code::BadValue, at, "no backend of the upstream has a weight above 0");
         reader.report(problem.expected("at least one weight from 1 to 1000"));
     }

@@ -89,7 +89,7 @@ pub(super) fn check_authorities(reader: &SettingsReader<'_>, key: &str, file: &I
 }
 
 fn report_file(reader: &SettingsReader<'_>, key: &str, file: Option<&Input<PathBuf>>, error: &CertificateError) {
-    let at = file.and_then(Input::at);
+    let at = file.and_then(Input::value_origin);
     let reason = match (at, file) {
         // No error repeats the value of a variable.
         (Some(ValueOrigin::Variable(_)), Some(file)) => {

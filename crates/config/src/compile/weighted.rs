@@ -36,7 +36,7 @@ pub(super) fn forward(
             continue;
         };
         let Some(name) = name else { continue };
-        if let Some(first) = taken.insert(&name.value, name.at()) {
+        if let Some(first) = taken.insert(&name.value, name.value_origin()) {
             report_second(reader, name, first);
             are_valid = false;
         }
@@ -50,7 +50,7 @@ pub(super) fn forward(
     weighted.retain(|upstream| upstream.weight > 0);
     match weighted.as_slice() {
         [] => {
-            let at = entries.list.first().and_then(|entry| entry.weight.at());
+            let at = entries.list.first().and_then(|entry| entry.weight.value_origin());
             let problem = Problem::new(Code::BadValue, at, "no upstream of the route has a weight above 0");
             reader.report(problem.expected("at least one weight from 1 to 1000000"));
             None
@@ -61,6 +61,6 @@ pub(super) fn forward(
 }
 
 fn report_second(reader: &SettingsReader<'_>, name: &Input<String>, first: Option<ValueOrigin>) {
-    let problem = Problem::new(Code::Duplicate, name.at(), "the route has this upstream already");
+    let problem = Problem::new(Code::Duplicate, name.value_origin(), "the route has this upstream already");
     reader.report(problem.expected("one entry per upstream, with the sum of the weights").first(first));
 }

@@ -19,7 +19,7 @@ pub(super) fn forward(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Op
     let input = entry.url.as_ref()?;
     let mut url = input.value.clone();
     let allow = link_local::is_allowed(reader, &entry.location, &entry.allow_link_local);
-    let at = input.at().unwrap_or(entry.location.at);
+    let at = input.value_origin().unwrap_or(entry.location.at);
     url.origin = link_local::checked(reader, &url.origin, allow, (at, &entry.location.name("url")))?;
     if url.origin.scheme != Scheme::Https
         && let Some(tls) = entry.tls.as_ref()
@@ -30,7 +30,7 @@ pub(super) fn forward(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Op
     if !has_subject && let Some(header) = entry.cache_by.list.first() {
         let message = format!("`{}` has no effect without `subject`", entry.location.name("cache_by"));
         let expected = "`subject`, the header of the response that contains the subject, or no `cache_by`";
-        reader.report(Problem::new(Code::BadValue, header.at(), message).expected(expected));
+        reader.report(Problem::new(Code::BadValue, header.value_origin(), message).expected(expected));
     }
     Some(ServiceEntry {
         name,

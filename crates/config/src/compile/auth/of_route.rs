@@ -106,7 +106,7 @@ fn method(reader: &SettingsReader<'_>, auth: &AuthMethodInput, entries: &AuthEnt
     };
     Some(match entries.find(reader, auth, of_entry)? {
         Verifier::Jwt(entry) => {
-            check_count(reader, auth.require.get(CLAIMS_MAX).map(|(_, value)| value.at()));
+            check_count(reader, auth.require.get(CLAIMS_MAX).map(|(_, value)| value.value_origin()));
             let requirement = |(claim, value): &(String, Input<String>)| Requirement {
                 claim: claim.as_str().into(),
                 value: value.value.as_str().into(),

@@ -27,8 +27,8 @@ pub(super) fn check(reader: &SettingsReader<'_>, entries: &Entries<AuthEntryInpu
         if let Some((_, name)) = named(&issuer.value) {
             let of = entry.location.name("issuer");
             let message = format!("`{of}` is the name of another entry: clients of both would be one subject");
-            let problem = Problem::new(Code::Duplicate, issuer.at(), message);
-            reader.report(problem.expected("another name of that entry").first(name.at()));
+            let problem = Problem::new(Code::Duplicate, issuer.value_origin(), message);
+            reader.report(problem.expected("another name of that entry").first(name.value_origin()));
         }
     }
 }
