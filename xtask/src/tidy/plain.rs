@@ -1,8 +1,4 @@
 //! Plain Rust: a `let` binds one value, a condition is an `if`, and the name of a function is more than a preposition.
-//!
-//! Two rules have exceptions that are counted per folder. The counts may only fall.
-
-use std::collections::BTreeMap;
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
@@ -11,65 +7,27 @@ use super::tree::{File, Tree};
 const PREPOSITIONS: [&str; 4] = ["of", "on", "by", "at"];
 /// The spelling of a filter that ignores its value.
 const IGNORING: &str = ".filter(|_| ";
-/// The exceptions that remain.
-const ALLOWED: &[Allowance] = &[
-];
 
-/// The exceptions of a crate, or of a folder at the root.
-struct Allowance {
-    folder: &'static str,
-    /// Functions with a preposition as their name.
-    prepositions: usize,
-    /// Filters that ignore their value.
-    filters: usize,
-}
-
-/// The counts of a folder.
-#[derive(Default)]
-struct Count {
-    prepositions: usize,
-    filters: usize,
-}
-
-/// Checks all Rust files.
+/// Checks all Rust files, except for this one, whose tests have examples.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    check_with(tree, ALLOWED)
+    let is_checked = |file: &&File| file.is(&["rs"]) && !file.path.ends_with("tidy/plain.rs");
+    tree.files.iter().filter(is_checked).flat_map(|file| [tuples(file), names_and_filters(file)]).flatten().collect()
 }
 
-fn check_with(tree: &Tree, allowances: &[Allowance]) -> Vec<Finding> {
+/// The functions that are named by a preposition, and the filters that ignore their value.
+fn names_and_filters(file: &File) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut counts: BTreeMap<&str, (&File, Count)> = BTreeMap::new();
-    for file in tree.files.iter().filter(|file| file.is(&["rs"]) && !file.path.ends_with("tidy/plain.rs")) {
-        findings.extend(tuples(file));
-        let (_, count) = counts.entry(folder(&file.path)).or_insert_with(|| (file, Count::default()));
-        count.prepositions += file.text.lines().filter(|line| is_preposition(line)).count();
-        count.filters += file.text.matches(IGNORING).count();
-    }
-    for (name, (file, count)) in counts {
-        let allowed = allowances.iter().find(|allowance| allowance.folder == name);
-        let prepositions = allowed.map_or(0, |allowance| allowance.prepositions);
-        let filters = allowed.map_or(0, |allowance| allowance.filters);
-        let rules = [
-            ("functions named of, on, by or at", count.prepositions, prepositions, "name what the function returns"),
-            ("`.filter(|_| …)`", count.filters, filters, "write `if condition { value } else { None }`"),
-        ];
-        for (what, found, allowed, remedy) in rules {
-            if found > allowed {
-                let what = format!("`{name}` has {found} {what}, at most {allowed} are allowed");
-                findings.push(file.whole().fails(what, remedy));
-            } else if found < allowed {
-                let what = format!("`{name}` has {found} {what}, and {allowed} are allowed");
-                findings.push(file.whole().fails(what, format!("write {found} into `xtask/src/tidy/plain.rs`")));
-            }
+    for (number, text) in file.lines() {
+        if is_preposition(text) {
+            let what = "names a function `of`, `on`, `by` or `at`";
+            findings.push(file.line(number).fails(what, "name what the function returns"));
+        }
+        if text.contains(IGNORING) {
+            let what = "ignores the value in `.filter(|_| …)`";
+            findings.push(file.line(number).fails(what, "write `if condition { value } else { None }`"));
         }
     }
     findings
-}
-
-/// The crate of a file, or its folder at the root.
-fn folder(path: &str) -> &str {
-    let below = path.strip_prefix("crates/").unwrap_or(path);
-    below.split('/').next().unwrap_or(below)
 }
 
 /// Whether a line begins a function that is named by a preposition.
@@ -99,8 +57,8 @@ mod tests {
     use super::*;
     use crate::tidy::finding::messages;
 
-    fn check_text(text: &str, allowances: &[Allowance]) -> Vec<String> {
-        messages(&check_with(&Tree::from_files(&[("crates/meter/src/a.rs", text)]), allowances))
+    fn check_text(text: &str) -> Vec<String> {
+        messages(&check(&Tree::from_files(&[("crates/meter/src/a.rs", text)])))
     }
 
     #[test]
@@ -110,21 +68,21 @@ mod tests {
             "    if let (Some(a), None) = (first, second) {",
             "let (Some(a), Some(b)) =\n    (first, second) else { return };",
         ] {
-            let messages = check_text(text, &[]);
+            let messages = check_text(text);
             assert!(messages.len() == 1 && messages[0].contains("a.rs:1: binds a tuple"), "{text}: {messages:?}");
         }
         for text in ["let (a, b) = pair();", "let a = (1, 2);", "let (a, b) =\n    pair(\n);", "match (a, b) {"] {
-            assert!(check_text(text, &[]).is_empty(), "{text}");
+            assert!(check_text(text).is_empty(), "{text}");
         }
     }
 
     #[test]
-    fn prepositions_and_ignoring_filters_are_counted_per_crate() {
+    fn prepositions_and_ignoring_filters_fail() {
         let text = "fn of() {}\npub fn at(&self) {}\nlet a = b.filter(|_| c);\nfn offer() {}\n";
-        assert_eq!(check_text(text, &[]).len(), 2);
-        let allowed = |prepositions, filters| [Allowance { folder: "meter", prepositions, filters }];
-        assert!(check_text(text, &allowed(2, 1)).is_empty());
-        let fell = check_text(text, &allowed(3, 1));
-        assert!(fell.len() == 1 && fell[0].contains("write 2 into"), "{fell:?}");
+        let messages = check_text(text);
+        assert_eq!(messages.len(), 3, "{messages:?}");
+        for (message, expected) in messages.iter().zip(["a.rs:1: names", "a.rs:2: names", "a.rs:3: ignores"]) {
+            assert!(message.contains(expected), "{message}");
+        }
     }
 }
