@@ -1,4 +1,4 @@
-//! Refusals: the closed list of error codes, each with a page in `docs/errors/`.
+//! Refusals: the closed list of error codes, each with a section in `docs/errors.md`.
 
 /// Who can correct the cause of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

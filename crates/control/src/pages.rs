@@ -76,6 +76,11 @@ pub(crate) fn document(slug: &str, brand: &str) -> Option<Response> {
     ManualPage::find(slug).map(|page| framed(&page.title(), page.html(), brand))
 }
 
+/// The address of the section of an error code, if `/docs/SLUG` is the address of a code.
+pub(crate) fn error_section(slug: &str) -> Option<String> {
+    ManualPage::error_section(slug)
+}
+
 /// Inserts a document into its frame. The brand is inserted last, because the document names it too.
 fn framed(title: &str, body: &str, brand: &str) -> Response {
     page(&MANUAL.replace(TITLE, &escaped(title)).replace(BODY, body), &MANUAL_POLICY, brand)

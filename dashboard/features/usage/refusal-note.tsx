@@ -11,7 +11,7 @@ import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 import { useMe } from "@/lib/queries";
 
-/** The codes that OpenAI clients receive in place of those of the gateway: see docs/errors. */
+/** The codes that OpenAI clients receive in place of those of the gateway: see docs/errors.md. */
 const OPENAI_CODES: Record<string, string> = { quota_exceeded: "insufficient_quota", budget_exceeded: "insufficient_quota", rate_limited: "rate_limit_exceeded" };
 const OTHER_FORMATS = ["messages", "generate_content", "embed_content"];
 /** The codes of requests that a quota or a budget did not cover. */

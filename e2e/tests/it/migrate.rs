@@ -23,7 +23,7 @@ async fn works(folder: &Folder, what: &str, says: &[&str]) {
 async fn refused(folder: &Folder, what: &str, code: &str) {
     let (done, printed) = migrate(folder, what).await;
     assert!(!done && printed.contains(&format!("{code}: ")), "{what}: {printed}");
-    let listed = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors/README.md");
+    let listed = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
     let listed = std::fs::read_to_string(listed).unwrap();
     assert!(listed.contains(&format!("`{code}`")), "{code} is not a documented code");
 }

@@ -148,7 +148,7 @@ async fn refused_requests_have_a_reason_and_count_nowhere() {
         (&refused["attempts"], &refused["cost"], &refused["phases"]["upstream_ms"]),
         (&json!([]), &json!(null), &json!(null))
     );
-    assert_eq!(refused["refusal"]["page"], "docs/errors/quota_exceeded.md");
+    assert_eq!(refused["refusal"]["page"], "docs/errors.md#quota_exceeded");
 
     assert_eq!(gateway.counted(&key, 1).await["credits"], 1);
     let history = reported(&gateway, &key, "/api/usage/history?days=2").await;

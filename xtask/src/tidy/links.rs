@@ -4,7 +4,7 @@
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-const INDEXED: &[&str] = &["docs/decisions/", "docs/errors/"];
+const INDEXED: &[&str] = &["docs/decisions/"];
 
 /// Checks every Markdown file.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
@@ -97,13 +97,13 @@ mod tests {
 
     #[test]
     fn a_link_to_a_missing_page_fails() {
-        let page = "[a](errors/x.md) [b](https://example.com/y)\n[c](../README.md#top) [d](errors/) [e](#here)\n";
-        let files = [("docs/page.md", page), ("docs/errors/x.md", ""), ("README.md", "[x](docs/errors/x.md)")];
+        let page = "[a](guides/x.md) [b](https://example.com/y)\n[c](../README.md#top) [d](guides/) [e](#here)\n";
+        let files = [("docs/page.md", page), ("docs/guides/x.md", ""), ("README.md", "[x](docs/guides/x.md)")];
         assert_eq!(dead_in(&files), Vec::<String>::new());
-        let files = [("docs/page.md", "one\n[a](errors/y.md)\n```\n[b](errors/z.md)\n```\n")];
+        let files = [("docs/page.md", "one\n[a](guides/y.md)\n```\n[b](guides/z.md)\n```\n")];
         assert_eq!(
             dead_in(&files),
-            ["docs/page.md:2: links to docs/errors/y.md, which does not exist; fix the link, or write the page"]
+            ["docs/page.md:2: links to docs/guides/y.md, which does not exist; fix the link, or write the page"]
         );
     }
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_or_an_error_outside_its_index_fails() {
+    fn a_decision_outside_its_index_fails() {
         for folder in INDEXED {
             let index = format!("{folder}README.md");
             let page = format!("{folder}0001-x.md");

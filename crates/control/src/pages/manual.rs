@@ -7,6 +7,8 @@ mod tests;
 
 use std::sync::OnceLock;
 
+use access::Refusal;
+
 use self::table::PAGES;
 
 /// A group of pages.
@@ -16,8 +18,6 @@ pub(super) enum ManualGroup {
     Guides,
     Lists,
     Operate,
-    /// One page per error code. The page of all error codes links to them, so the index does not.
-    Errors,
 }
 
 impl ManualGroup {
@@ -31,7 +31,6 @@ impl ManualGroup {
             Self::Guides => "Guides and references",
             Self::Lists => "Lists",
             Self::Operate => "Operate",
-            Self::Errors => "Errors",
         }
     }
 
@@ -63,9 +62,15 @@ impl ManualPage {
     fn slug(&self) -> &'static str {
         match self.path {
             "api.md" => "admin-api",
-            "errors/README.md" => "errors",
             path => path.strip_suffix(".md").unwrap_or(path),
         }
+    }
+
+    /// Finds the section of an error code by the end of the code's address, such as `errors/key_expired`.
+    pub(super) fn error_section(slug: &str) -> Option<String> {
+        let code = slug.strip_prefix("errors/")?;
+        let is_known = Refusal::ALL.iter().any(|refusal| refusal.code() == code);
+        is_known.then(|| format!("/docs/errors#{code}"))
     }
 
     /// The path of the page on this server.

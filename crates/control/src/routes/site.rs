@@ -156,9 +156,12 @@ pub(super) async fn docs_below() -> Redirect {
     Redirect::permanent("/docs")
 }
 
-/// A document of the documentation.
+/// A document of the documentation. The address of an error code is redirected to its section.
 pub(super) async fn document(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let slug = uri.path().strip_prefix("/docs/").unwrap_or_default();
+    if let Some(section) = pages::error_section(slug) {
+        return Redirect::permanent(&section).into_response();
+    }
     let found = pages::document(slug, &app.live.load().process.brand.name);
     match found {
         Some(page) => page,

@@ -47,9 +47,18 @@ async fn the_documentation_links_to_every_document_and_to_the_api_reference() {
 }
 
 #[tokio::test]
+async fn the_address_of_an_error_code_leads_to_its_section() {
+    let world = World::start().await;
+    let moved = get(world.address, "/docs/errors/key_expired", &[]).await;
+    assert_eq!((moved.status, moved.headers["location"].as_str()), (308, "/docs/errors#key_expired"));
+    let page = get(world.address, "/docs/errors", &[]).await;
+    assert!(page.body.contains("<h3 id=\"key_expired\"><code>key_expired</code></h3>"), "{page:?}");
+}
+
+#[tokio::test]
 async fn an_unknown_document_is_an_unknown_path() {
     let world = World::start().await;
-    for path in ["/docs/none", "/docs/guides", "/docs/routing.md", "/docs/routing/", "/docs/%FF"] {
+    for path in ["/docs/none", "/docs/guides", "/docs/routing.md", "/docs/routing/", "/docs/errors/none", "/docs/%FF"] {
         let page = get(world.address, path, &[BROWSER]).await;
         assert!(page.status == 404 && page.body.contains("This page does not exist"), "{path}: {page:?}");
         get(world.address, path, &["Accept: */*"]).await.refuses(404, "not_found");

@@ -321,19 +321,15 @@ fn split(bytes: &[u8], methods: &[&str]) -> (Vec<FinalAnswer>, Vec<u8>) {
     (answers, rest.to_vec())
 }
 
-/// Returns the error codes that have a page, with the status that the page names.
+/// Returns the documented error codes, with the status that their section names.
 fn codes() -> HashMap<String, u16> {
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors");
-    let mut codes = HashMap::new();
-    for entry in std::fs::read_dir(pages).unwrap() {
-        let path = entry.unwrap().path();
-        let page = std::fs::read_to_string(&path).unwrap();
-        let status = page.lines().find_map(|line| line.strip_prefix("Status ")?.get(..3)?.parse().ok());
-        if let Some(status) = status {
-            codes.insert(path.file_stem().unwrap().to_str().unwrap().to_owned(), status);
-        }
-    }
-    codes
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md")).unwrap();
+    let sections = page.split("\n### `").skip(1).map(|section| {
+        let code = section.split('`').next().unwrap().to_owned();
+        let status = section.lines().find_map(|line| line.strip_prefix("Status ")?.get(..3)?.parse().ok());
+        (code, status.unwrap())
+    });
+    sections.collect()
 }
 
 /// Replaces `<<KEY>>` and `<<N*TEXT>>`.

@@ -1,5 +1,5 @@
 //! The problem for each error of the store, for all handlers. If the request may have been correct, the client learns
-//! only the remedy, and the log contains the cause. The codes are described in docs/errors.
+//! only the remedy, and the log contains the cause. The codes are described in docs/errors.md.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -26,7 +26,7 @@ fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
 #[test]
 fn every_document_for_users_is_a_page() {
     let mut documents = BTreeSet::new();
-    for below in ["", "guides/", "errors/"] {
+    for below in ["", "guides/"] {
         for entry in std::fs::read_dir(folder("docs").join(below)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             if name.ends_with(".md") {
@@ -54,12 +54,24 @@ fn the_index_has_the_order_of_the_readme() {
         }
     }
     assert_eq!(indexed, linked);
-    let others: Vec<&str> = PAGES.iter().filter(|page| !indexed.contains(&page.path)).map(|page| page.path).collect();
-    assert!(others.iter().all(|path| path.starts_with("errors/")), "{others:?}");
-    let codes = ManualPage::find("errors").unwrap();
-    let reached: Vec<&str> = values(codes.html(), "href");
-    for page in ManualGroup::Errors.pages() {
-        assert!(reached.contains(&page.address().as_str()), "{}", page.path);
+    assert_eq!(indexed.len(), PAGES.len(), "a page is in no group of the index");
+}
+
+#[test]
+fn every_error_code_has_its_heading_and_its_address_leads_there() {
+    let page = ManualPage::find("errors").unwrap();
+    let ids = values(page.html(), "id");
+    let links = values(page.html(), "href");
+    for refusal in Refusal::ALL {
+        let code = refusal.code();
+        let address = format!("/docs/errors#{code}");
+        assert!(ids.contains(&code) && links.contains(&address.as_str()), "{code}");
+        assert_eq!(ManualPage::error_section(&format!("errors/{code}")), Some(address));
+    }
+    for slug in
+        ["errors/none", "errors/", "errors", "errors/key_expired/", "errors/codes", "key_expired", "errors/KEY_EXPIRED"]
+    {
+        assert_eq!(ManualPage::error_section(slug), None, "{slug}");
     }
 }
 
@@ -151,8 +163,8 @@ fn links_lead_to_pages_or_are_text() {
         ("routing.md", Some("/docs/guides/routing")),
         ("./routing.md", Some("/docs/guides/routing")),
         ("../api.md#usage", Some("/docs/admin-api#usage")),
-        ("../errors/README.md", Some("/docs/errors")),
-        ("../errors/key_expired.md", Some("/docs/errors/key_expired")),
+        ("../errors.md", Some("/docs/errors")),
+        ("../errors.md#key_expired", Some("/docs/errors#key_expired")),
         ("../README.md", Some("/docs")),
         ("../openapi.json", Some("/openapi.json")),
         ("https://example.com/x", Some("https://example.com/x")),

@@ -238,7 +238,7 @@ impl From<RequestKey> for RequestKeyView {
 impl RequestRefusalView {
     fn from_code(code: String, limit: Option<RefusedLimitView>) -> Self {
         let known = Refusal::ALL.iter().find(|refusal| refusal.code() == code);
-        Self { message: known.map(|refusal| refusal.meaning()), page: format!("docs/errors/{code}.md"), code, limit }
+        Self { message: known.map(|refusal| refusal.meaning()), page: format!("docs/errors.md#{code}"), code, limit }
     }
 }
 

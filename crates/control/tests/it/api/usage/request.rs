@@ -243,7 +243,7 @@ async fn a_refused_request_has_its_refusal_code() {
     world.record(vec![known.clone(), newer.clone()]).await;
     insta::assert_snapshot!(tidy(&ask(&world, &ada, &format!("{PATH}/{}", known.id)).await));
     let reported = show(&world, &ada, &newer).await;
-    let expected = json!({"code": "of_tomorrow", "message": null, "page": "docs/errors/of_tomorrow.md", "limit": null});
+    let expected = json!({"code": "of_tomorrow", "message": null, "page": "docs/errors.md#of_tomorrow", "limit": null});
     assert_eq!((&reported["refusal"], &reported["status"]), (&expected, &json!(418)));
 }
 
