@@ -198,6 +198,23 @@ test("the documentation leads to the documents in the binary, and back", async (
   await expect(page).toHaveURL(/\/docs$/);
 });
 
+test("a document has a search by keyboard, and its list of pages folds on a phone", async ({ page }) => {
+  await page.goto(at("/docs/routing"));
+  const side = page.getByRole("navigation", { name: "Documentation" });
+  await expect(side.getByRole("link", { name: "Routing", exact: true })).toHaveAttribute("aria-current", "page");
+  await page.keyboard.press("/");
+  const search = page.getByRole("searchbox", { name: "Search titles and headings" });
+  await search.fill("key expired");
+  await expect(page.getByText("1 result", { exact: true })).toBeVisible();
+  await search.press("Enter");
+  await expect(page).toHaveURL(/\/docs\/errors#key_expired$/);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(at("/docs/routing"));
+  await expect(side.getByRole("link", { name: "Routing", exact: true })).toBeHidden();
+  await side.getByText("All pages", { exact: true }).click();
+  await expect(side.getByRole("link", { name: "Routing", exact: true })).toBeVisible();
+});
+
 test("the first call of the landing page is shown whole", async ({ page, expected }) => {
   expected.push("401");
   await page.goto(at("/"));

@@ -13,7 +13,7 @@ use config::Snapshot;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
-use self::manual::{ManualGroup, ManualPage};
+use self::manual::{ManualPage, frame, search};
 
 /// A page without scripts whose heading is the name of the brand.
 macro_rules! plain {
@@ -24,6 +24,8 @@ macro_rules! plain {
 
 /// The pattern of all paths of documents.
 pub(crate) const MANUAL_PATH: &str = "/docs/{*path}";
+/// The path of the titles and headings of all documents.
+pub(crate) const SEARCH_PATH: &str = "/docs/search.json";
 const LINK: &str = include_str!("pages/link.html");
 const DOCS: &str = include_str!("pages/docs.html");
 const HOME: &str = plain!("pages/home.html");
@@ -33,8 +35,6 @@ const UNBUILT: &str = plain!("pages/unbuilt.html");
 const NOT_FOUND: &str = plain!("pages/not-found.html");
 /// The frame of a document.
 const MANUAL: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/manual.html"));
-/// The part of the list of all documents before the first group.
-const MANUAL_INDEX: &str = include_str!("pages/manual-index.html");
 /// The part of [`HOME`] about LLM requests.
 const HOME_LLM: &str = include_str!("pages/home-llm.html");
 /// The placeholder of the brand's name in a page.
@@ -43,6 +43,10 @@ const BRAND: &str = "{{brand}}";
 const TITLE: &str = "{{title}}";
 /// The placeholder in [`MANUAL`] for the document.
 const BODY: &str = "{{body}}";
+/// The placeholder in [`MANUAL`] for the list of all pages.
+const LIST: &str = "{{list}}";
+/// The placeholder in [`MANUAL`] for the links to the previous and the next page.
+const TURN: &str = "{{turn}}";
 /// The placeholder in [`HOME`] for the part about LLM requests.
 const LLM: &str = "{{llm}}";
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
@@ -50,11 +54,11 @@ const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 /// The policy (CSP 3) of the link page: it may run its own script and send requests to this server.
 static LINK_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(LINK));
 static DOCS_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(DOCS));
+static MANUAL_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(MANUAL));
 /// The policy of a page without scripts, which sends no requests.
 static HOME_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(HOME));
 static NOT_FOUND_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(NOT_FOUND));
 static UNBUILT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(UNBUILT));
-static MANUAL_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(MANUAL));
 
 /// The page behind a one-time link. The link's token is in the fragment, which browsers do not send to the server.
 pub(crate) fn link(brand: &str) -> Response {
@@ -68,12 +72,12 @@ pub(crate) fn docs(brand: &str) -> Response {
 
 /// The documentation of a build without the dashboard: the API reference, and all documents by group.
 pub(crate) fn documentation(brand: &str) -> Response {
-    framed("Documentation", &index(), brand)
+    framed("Documentation", &format!("<h1>Documentation</h1>\n{}", frame::list(None)), None, brand)
 }
 
 /// The document at `/docs/SLUG`, if it exists.
 pub(crate) fn document(slug: &str, brand: &str) -> Option<Response> {
-    ManualPage::find(slug).map(|page| framed(&page.title(), page.html(), brand))
+    ManualPage::find(slug).map(|page| framed(&page.title(), page.html(), Some(page), brand))
 }
 
 /// The address of the section of an error code, if `/docs/SLUG` is the address of a code.
@@ -81,20 +85,17 @@ pub(crate) fn error_section(slug: &str) -> Option<String> {
     ManualPage::error_section(slug)
 }
 
-/// Inserts a document into its frame. The brand is inserted last, because the document names it too.
-fn framed(title: &str, body: &str, brand: &str) -> Response {
-    page(&MANUAL.replace(TITLE, &escaped(title)).replace(BODY, body), &MANUAL_POLICY, brand)
+/// The titles and headings of all documents as JSON, for the search.
+pub(crate) fn search_index(brand: &str) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "private, max-age=300")];
+    (headers, search::index(brand)).into_response()
 }
 
-/// Returns the list of all documents by group.
-fn index() -> String {
-    ManualGroup::INDEX.into_iter().fold(MANUAL_INDEX.to_owned(), |text, group| {
-        let items: String = group
-            .pages()
-            .map(|page| format!("<li><a href=\"{}\">{}</a></li>\n", page.address(), escaped(&page.title())))
-            .collect();
-        text + &format!("<h2>{}</h2>\n<ul>\n{items}</ul>\n", group.title())
-    })
+/// Inserts a text into the frame of a document. The brand is inserted last, because the text names it too. `current` is
+/// the document, if it is one.
+fn framed(title: &str, body: &str, current: Option<&ManualPage>, brand: &str) -> Response {
+    let frame = MANUAL.replace(LIST, &frame::list(current)).replace(TURN, &frame::turn(current));
+    page(&frame.replace(TITLE, &escaped(title)).replace(BODY, body), &MANUAL_POLICY, brand)
 }
 
 /// The page of a build without the dashboard: how to build it.
@@ -190,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_page_has_one_script_and_one_style_and_loads_nothing_from_other_hosts() {
-        for page in [LINK, DOCS] {
+        for page in [LINK, DOCS, MANUAL] {
             for element in ["script", "style"] {
                 assert_eq!(page.matches(&format!("<{element}")).count(), 1, "{element}");
                 assert!(page.contains(&format!("<{element}>")), "{element}");
@@ -209,7 +210,7 @@ mod tests {
             let script = page.split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
             assert!(!script.contains(BRAND), "its hash would differ from brand to brand");
         }
-        for policy in [&LINK_POLICY, &DOCS_POLICY] {
+        for policy in [&LINK_POLICY, &DOCS_POLICY, &MANUAL_POLICY] {
             // The SHA-256 hash of the empty text.
             assert!(!policy.to_str().unwrap().contains("47DEQpj8HBSa"));
         }
@@ -268,7 +269,7 @@ mod tests {
 
     #[test]
     fn every_input_has_a_label() {
-        for page in [LINK, DOCS] {
+        for page in [LINK, DOCS, MANUAL] {
             for id in page.split("<input id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
                 assert!(page.contains(&format!("for=\"{id}\"")), "{id}");
             }

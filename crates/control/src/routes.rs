@@ -74,6 +74,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .route("/docs", get(site::docs))
                 .route("/docs/", get(site::docs_below))
                 .route("/docs/api", get(site::api_reference))
+                .route(pages::SEARCH_PATH, get(site::search_index))
                 .route(pages::MANUAL_PATH, get(site::document))
                 .route("/dashboard", get(site::overview))
                 .route("/dashboard/", get(site::overview))

@@ -1,6 +1,8 @@
 //! The documents of the repository as pages below `/docs/`. The binary contains their Markdown.
 
+pub(super) mod frame;
 mod render;
+pub(super) mod search;
 mod table;
 #[cfg(test)]
 mod tests;

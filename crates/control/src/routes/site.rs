@@ -169,6 +169,11 @@ pub(super) async fn document(State(app): State<Arc<App>>, method: Method, uri: U
     }
 }
 
+/// The index of the search in the documentation.
+pub(super) async fn search_index(State(app): State<Arc<App>>) -> Response {
+    pages::search_index(&app.live.load().process.brand.name)
+}
+
 /// The API reference, which the browser builds from the OpenAPI document.
 pub(super) async fn api_reference(State(app): State<Arc<App>>) -> Response {
     pages::docs(&app.live.load().process.brand.name)

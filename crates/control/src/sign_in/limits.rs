@@ -29,7 +29,7 @@ use crate::sign_in::caller::{Authentication, Caller, SignInMethod};
 
 /// Paths without limits: probes, pages that a browser or a shell opens, and notifications, which have their own limits. The OpenAPI document lists no rate limits for
 /// these paths.
-const FREE: [&str; 16] = [
+const FREE: [&str; 17] = [
     "/",
     "/api/site",
     "/dashboard",
@@ -38,6 +38,7 @@ const FREE: [&str; 16] = [
     "/docs",
     "/docs/api",
     pages::MANUAL_PATH,
+    pages::SEARCH_PATH,
     "/health",
     "/install.sh",
     "/link",

@@ -1,5 +1,7 @@
 //! The documentation in the binary.
 
+use std::collections::BTreeSet;
+
 use crate::client::{call, get};
 use crate::world::World;
 
@@ -18,9 +20,11 @@ async fn a_document_is_a_page_under_a_strict_policy() {
     ] {
         assert!(page.body.contains(part), "{part}: {page:?}");
     }
-    assert!(!page.body.contains("{{") && !page.body.contains("<script") && !page.body.contains(" style="), "{page:?}");
+    assert!(!page.body.contains("{{") && !page.body.contains(" style="), "{page:?}");
+    assert_eq!(page.body.matches("<script").count(), 1, "{page:?}");
     let policy = &page.headers["content-security-policy"];
-    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("script-src"), "{policy}");
+    assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+    assert!(policy.contains("; connect-src 'self'; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
     let head = call(world.address, "HEAD /docs/routing", &[], "").await;
     assert!(head.status == 200 && head.body.is_empty(), "{head:?}");
     call(world.address, "POST /docs/routing", &[], "{}").await.refuses(405, "method_not_allowed");
@@ -32,8 +36,9 @@ async fn the_documentation_links_to_every_document_and_to_the_api_reference() {
     let below = get(world.address, "/docs/", &[]).await;
     assert_eq!((below.status, below.headers["location"].as_str()), (308, "/docs"));
     let index = get(world.address, "/docs", &[]).await;
-    let links: Vec<&str> = index.body.split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    assert!(links.len() > 50 && links.contains(&"/docs/api") && links.contains(&"/docs/guides/routing"), "{links:?}");
+    let hrefs = index.body.split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let links: BTreeSet<&str> = hrefs.filter(|href| !href.starts_with('#')).collect();
+    assert!(links.len() > 50 && links.contains("/docs/api") && links.contains("/docs/guides/routing"), "{links:?}");
     for link in links {
         let page = get(world.address, link, &[]).await;
         assert_eq!(page.status, 200, "{link}");
@@ -44,6 +49,37 @@ async fn the_documentation_links_to_every_document_and_to_the_api_reference() {
     let reference = get(world.address, "/docs/api", &[]).await;
     assert!(reference.body.contains("<script>") && reference.body.contains("/openapi.json"), "{reference:?}");
     assert!(get(world.address, "/docs/admin-api", &[]).await.body.contains("<h1 id=\"admin-api\">Admin API</h1>"));
+}
+
+#[tokio::test]
+async fn a_document_lists_all_pages_and_leads_to_the_next_one() {
+    let world = World::start().await;
+    let page = get(world.address, "/docs/routing", &[]).await;
+    assert_eq!(page.body.matches(" aria-current=\"page\"").count(), 1, "{page:?}");
+    for part in [
+        "<details id=\"frame-pages\">\n<summary>All pages</summary>",
+        "<li><a href=\"/docs/routing\" aria-current=\"page\">Routing</a></li>",
+        "<li><a href=\"/docs/audit\">Auditing usage</a></li>",
+        "<a rel=\"prev\" href=\"/docs/guides/routing\"><span>Previous</span> Guide: routing</a>",
+        "<a rel=\"next\" href=\"/docs/explain\"><span>Next</span> Explain a request</a>",
+    ] {
+        assert!(page.body.contains(part), "{part}: {page:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_search_has_the_titles_and_headings_under_the_brand() {
+    let world = World::start().await;
+    world.configure(|snapshot| "A \"b\" \\".clone_into(&mut snapshot.process.brand.name));
+    let index = get(world.address, "/docs/search.json", &[]).await;
+    assert_eq!((index.status, index.headers["content-type"].as_str()), (200, "application/json"));
+    let index = index.json();
+    let pages = index["pages"].as_array().unwrap();
+    let errors = pages.iter().find(|page| page["address"] == "/docs/errors").unwrap();
+    assert_eq!(errors["title"], "Error codes");
+    let heading = serde_json::json!({"text": "key_expired", "anchor": "key_expired"});
+    assert!(errors["headings"].as_array().unwrap().contains(&heading), "{errors}");
+    call(world.address, "POST /docs/search.json", &[], "{}").await.refuses(405, "method_not_allowed");
 }
 
 #[tokio::test]

@@ -165,6 +165,7 @@ async fn probes_and_pages_are_not_limited_and_other_responses_have_the_remaining
             "/openapi.json",
             "/docs",
             "/docs/routing",
+            "/docs/search.json",
             "/install.sh?agent=codex",
         ] {
             let answer = get(world.address, path, &[]).await;

@@ -28,6 +28,26 @@ pub(super) fn html(page: &ManualPage) -> String {
     text
 }
 
+/// A heading of a document, with [`BRAND`] for the name of the product.
+pub(super) struct DocumentHeading {
+    pub(super) text: String,
+    pub(super) anchor: String,
+}
+
+/// Returns the headings of a document below its title, in their order.
+pub(super) fn headings(page: &ManualPage) -> Vec<DocumentHeading> {
+    let events: Vec<Event<'_>> = Parser::new_ext(page.text, Options::ENABLE_TABLES).collect();
+    let mut anchors = Anchors::default();
+    let mut headings = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        if matches!(event, Event::Start(Tag::Heading { .. })) {
+            let text = heading(events.get(index..).unwrap_or_default());
+            headings.push(DocumentHeading { anchor: anchors.take(&text), text: branded(&text) });
+        }
+    }
+    headings.into_iter().skip(1).collect()
+}
+
 /// Changes the events of one document.
 struct Rewriter<'a> {
     page: &'a ManualPage,

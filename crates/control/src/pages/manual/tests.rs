@@ -138,6 +138,62 @@ fn every_page_has_one_title_and_no_text_is_lost_with_html() {
 }
 
 #[test]
+fn the_list_names_every_page_once_and_marks_the_current_one() {
+    let current = ManualPage::find("guides/routing").unwrap();
+    let list = frame::list(Some(current));
+    let expected: Vec<String> = PAGES.iter().map(ManualPage::address).collect();
+    let links = values(&list, "href");
+    assert_eq!(links[..2], ["/docs/api", "/openapi.json"]);
+    assert_eq!(links[2..], expected);
+    assert_eq!(list.matches("<a href=\"/docs/guides/routing\" aria-current=\"page\">").count(), 1);
+    assert_eq!(list.matches("aria-current").count(), 1);
+    assert_eq!(frame::list(None).matches("aria-current").count(), 0);
+}
+
+#[test]
+fn each_page_leads_to_the_next_one_and_back() {
+    assert_eq!(values(&frame::turn(None), "href"), [PAGES[0].address()]);
+    for pair in PAGES.windows(2) {
+        let next = format!("<a rel=\"next\" href=\"{}\">", pair[1].address());
+        assert!(frame::turn(Some(&pair[0])).contains(&next), "{next}");
+        let previous = format!("<a rel=\"prev\" href=\"{}\">", pair[0].address());
+        assert!(frame::turn(Some(&pair[1])).contains(&previous), "{previous}");
+    }
+    for (page, relation) in [(PAGES.first(), "next"), (PAGES.last(), "prev")] {
+        assert_eq!(values(&frame::turn(page), "rel"), [relation]);
+    }
+}
+
+#[test]
+fn the_search_finds_every_title_and_every_heading() {
+    let text = search::index("B");
+    assert!((10_000..100_000).contains(&text.len()), "{}", text.len());
+    let index: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let pages = index["pages"].as_array().unwrap();
+    assert_eq!(pages[0], serde_json::json!({"title": "API reference", "address": "/docs/api", "headings": []}));
+    assert_eq!(pages.len(), PAGES.len() + frame::REFERENCES.len());
+    for (page, entry) in PAGES.iter().zip(&pages[frame::REFERENCES.len()..]) {
+        assert_eq!((&entry["title"], &entry["address"]), (&page.title().into(), &page.address().into()));
+        let headings = entry["headings"].as_array().unwrap();
+        let anchors: Vec<&str> = headings.iter().map(|heading| heading["anchor"].as_str().unwrap()).collect();
+        // The first one is the title.
+        assert_eq!(anchors, values(page.html(), "id")[1..], "{}", page.path);
+        for heading in headings {
+            assert!(!heading["text"].as_str().unwrap().is_empty(), "{}: {heading}", page.path);
+        }
+        // The frame has its own ids.
+        assert!(anchors.iter().all(|anchor| !anchor.starts_with("frame-")), "{}", page.path);
+    }
+}
+
+#[test]
+fn a_brand_in_the_index_is_text() {
+    let brand = "a\"b\\c\n{{brand}}";
+    let index: serde_json::Value = serde_json::from_str(&search::index(brand)).unwrap();
+    assert_eq!(index["pages"][0]["title"], "API reference");
+}
+
+#[test]
 fn markdown_is_rendered_as_on_github() {
     for (text, html) in [
         ("# The page's `keys[]`", "<h1 id=\"the-pages-keys\">The page's <code>keys[]</code></h1>\n"),
