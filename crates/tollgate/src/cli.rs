@@ -4,6 +4,7 @@ mod audit;
 mod billing;
 mod budgets;
 mod check;
+mod examples;
 mod explain;
 mod generate;
 mod jobs;
@@ -27,6 +28,7 @@ pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget}
 pub(crate) use check::{Check, CheckFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
+pub(crate) use examples::Examples;
 pub(crate) use explain::Explain;
 pub(crate) use generate::{GenerateCommand, GenerateCommands};
 pub(crate) use jobs::{JobsCommand, JobsCommands};
@@ -173,6 +175,9 @@ pub(crate) enum Command {
     /// Run the mock LLM provider on its own
     #[command(after_help = behaviours())]
     Mock(Mock),
+    /// List the examples in this binary, or write one to a folder
+    #[command(after_help = examples::EXAMPLES_EXAMPLES)]
+    Examples(Examples),
     /// Generate completions of shells and manual pages, for packages
     #[command(hide = true)]
     Generate(GenerateCommands),

@@ -87,6 +87,15 @@ pub(crate) enum StartFault {
     DemoKeysInProduction,
     #[error("examples_invalid: {}: {reason}: correct the file, or name another folder with --examples", path.display())]
     Examples { path: PathBuf, reason: String },
+    #[error("example_unknown: there is no example {name}: `tollgate examples` lists all")]
+    ExampleUnknown { name: String },
+    #[error("example_exists: {} exists, and nothing was written: name another folder with --to", path.display())]
+    ExampleExists { path: PathBuf },
+    #[error(
+        "example_unwritable: files cannot be created in {}: grant this user write permission, or name another folder with --to",
+        folder.display()
+    )]
+    ExampleUnwritable { folder: PathBuf, source: io::Error },
     #[error(
         "store_missing: there is no store in {}: name its folder with --data, or its configuration with --config. \
          `tollgate serve` and `tollgate users create` create a store",

@@ -65,6 +65,7 @@ pub fn main() -> ExitCode {
         cli::Command::Upgrade(args) => commands::upgrade::run(&args),
         cli::Command::Verify(args) => commands::verify::run(&args),
         cli::Command::Mock(args) => commands::mock::run(&args),
+        cli::Command::Examples(args) => commands::examples::run(&args),
         cli::Command::Generate(args) => commands::generate::run(&args),
     };
     end(done)
