@@ -88,27 +88,22 @@ fn create(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::process::Command;
 
     use super::*;
 
-    /// Adds the files below a folder of the repository, except those that running examples create.
-    fn collect(folder: &Path, files: &mut BTreeSet<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
-            if path.is_file() {
-                files.insert(path);
-            } else if !["tollgate-data", "data", "__pycache__", "node_modules"].contains(&name) {
-                collect(&path, files);
-            }
-        }
+    /// Returns the paths in `examples/` that the repository contains: running an example leaves other files there.
+    fn tracked(examples: &Path) -> BTreeSet<PathBuf> {
+        let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(examples).output().unwrap();
+        assert!(listed.status.success(), "{listed:?}");
+        let names = String::from_utf8(listed.stdout).unwrap();
+        names.split_terminator('\0').map(|name| examples.join(name)).collect()
     }
 
     #[test]
     fn every_file_of_the_folder_is_in_the_binary() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        let mut files = BTreeSet::new();
-        collect(&root, &mut files);
+        let files = tracked(&root);
         let embedded: Vec<(PathBuf, &[u8])> = EXAMPLES
             .iter()
             .flat_map(|example| {
