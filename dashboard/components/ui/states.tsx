@@ -6,7 +6,9 @@ import type { ReactNode } from "react";
 
 import { Button } from "@/components/ui/button";
 import { ApiError } from "@/lib/api";
+import { countdown } from "@/lib/format";
 import { useMessages } from "@/lib/language";
+import { useRetry } from "@/lib/use-retry";
 
 /** Nothing to show: what it is, why it is useful, one button. */
 export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
@@ -38,15 +40,16 @@ export function useReason(): (error: unknown) => { title: string; text: string }
   };
 }
 
-/** A part of a page whose data could not be read. */
+/** A part of a page whose data could not be read. After a refusal by a rate limit it counts down, and tries again by itself. */
 export function Failure({ error, onRetry }: { error: unknown; onRetry(): void }) {
   const t = useMessages();
   const { title, text } = useReason()(error);
+  const left = useRetry(error, onRetry);
   const told = error instanceof ApiError ? error : undefined;
   return (
     <div className="empty" role="alert">
       <h2>{title}</h2>
-      <p>{text}</p>
+      {left === undefined ? <p>{text}</p> : <p>{t.errors.limitedWait} <span role="timer" className="num">{countdown(left)}</span></p>}
       {told?.requestId && (
         <p className="t3 sm">
           <code className="mono">{told.code}</code> · {t.errors.requestId} <code className="mono">{told.requestId}</code>

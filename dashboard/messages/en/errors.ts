@@ -7,6 +7,7 @@ export const errors = {
   lateText: "It may be busy. Try again in a moment.",
   limited: "Too many requests",
   limitedText: (seconds: number) => `Try again in ${seconds} s.`,
+  limitedWait: "This part of the page tries again by itself in",
   failed: (status: number) => `The server failed${status === 0 ? "" : ` (${status})`}`,
   failedText: "The other parts of the page still work. Try again; if it repeats, send the request id to the operator.",
   refused: "The request was refused",

@@ -9,6 +9,7 @@ export const errors: Messages["errors"] = {
   lateText: "Server mungkin sibuk. Coba lagi sebentar lagi.",
   limited: "Terlalu banyak permintaan",
   limitedText: (seconds) => `Coba lagi dalam ${seconds} detik.`,
+  limitedWait: "Bagian halaman ini mencoba lagi sendiri dalam",
   failed: (status) => `Server gagal${status === 0 ? "" : ` (${status})`}`,
   failedText: "Bagian lain halaman tetap berfungsi. Coba lagi; jika berulang, kirim id permintaan kepada operator.",
   refused: "Permintaan ditolak",
