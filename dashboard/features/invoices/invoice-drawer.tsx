@@ -15,6 +15,7 @@ import { type Invoice, useInvoice } from "@/features/billing/use-billing";
 import { CreditNotes } from "@/features/invoices/credit-notes";
 import { InvoiceLines } from "@/features/invoices/invoice-lines";
 import { PaymentList } from "@/features/invoices/payment-list";
+import { receiptFacts } from "@/features/invoices/receipt-facts";
 import { apiAddress } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
@@ -56,6 +57,7 @@ function Content({ invoice }: { invoice: Invoice }) {
     [t.invoices.period, `${format.utcFull(invoice.period.first_day)} – ${format.utcFull(invoice.period.last_day)}`],
     [t.invoices.issued, invoice.issued_at && format.moment(invoice.issued_at)],
     [t.invoices.due, invoice.due_at && format.moment(invoice.due_at)],
+    ...receiptFacts(invoice, t, format),
     [t.invoices.reason, invoice.reason && <bdi key="v">{invoice.reason}</bdi>],
     [t.invoices.taxNumber, invoice.tax_invoice_number],
     [t.invoices.pdf, invoice.number && <a key="v" className="link" href={apiAddress(`/api/invoices/${invoice.id}/pdf`)} download>{t.invoices.pdfText}</a>],

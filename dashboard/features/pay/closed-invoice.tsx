@@ -4,9 +4,12 @@ import { CircleCheck } from "lucide-react";
 import Link from "next/link";
 
 import { buttonClass } from "@/components/ui/button";
+import { Facts } from "@/components/ui/facts";
 import { Note } from "@/components/ui/note";
 import { Empty } from "@/components/ui/states";
 import type { Invoice } from "@/features/billing/use-billing";
+import { receiptFacts } from "@/features/invoices/receipt-facts";
+import { apiAddress } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 
 /** An invoice that cannot be paid, or not any more: it is paid, void, written off or not opened yet. */
@@ -25,8 +28,12 @@ export function ClosedInvoice({ invoice }: { invoice: Invoice }) {
         <span className="badge ok"><CircleCheck className="i" aria-hidden /></span>
         <h2>{t.pay.paid(invoice.number ?? "")}</h2>
         <p>{t.pay.paidText}</p>
-        <div className="row">{billing}</div>
+        <div className="row">
+          {billing}
+          {invoice.number && <a className={buttonClass({})} href={apiAddress(`/api/invoices/${invoice.id}/pdf`)} download>{t.invoices.pdfText}</a>}
+        </div>
       </div>
+      <div className="pad"><Facts facts={receiptFacts(invoice, t, format)} /></div>
       {surplus > 0 && <div className="pad"><Note title={t.pay.surplus(format.bill({ amount: surplus, currency: invoice.currency }))}>{t.pay.surplusText}</Note></div>}
     </section>
   );

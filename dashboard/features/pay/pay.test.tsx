@@ -57,6 +57,9 @@ describe("the page of a payment", () => {
     show(<PayPage />);
     expect(await screen.findByRole("heading", { name: "Invoice INV-2026-000001 is paid" })).toBeVisible();
     expect(seen.filter(({ line }) => line === "GET /api/invoices/i1").length).toBeGreaterThan(1);
+    expect(screen.getByText("Paid by").nextElementSibling).toHaveTextContent("QRIS · IDR 166,500 · TG-1");
+    expect(screen.getByText("Paid for").nextElementSibling).toHaveTextContent("pro · 20 Nov 2026 – 19 Dec 2026");
+    expect(screen.getByRole("link", { name: "Download (PDF)" })).toHaveAttribute("href", "/api/invoices/i1/pdf");
   });
 
   it.each([

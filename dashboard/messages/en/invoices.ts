@@ -34,6 +34,8 @@ export const invoices = {
   pdfText: "Download (PDF)",
   page: "Page for printing",
   pageText: "Open",
+  paidBy: "Paid by",
+  paidFor: "Paid for",
   receipt: "Receipt",
   receiptText: "Download (zip)",
 };

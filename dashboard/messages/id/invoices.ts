@@ -36,6 +36,8 @@ export const invoices: Messages["invoices"] = {
   pdfText: "Unduh (PDF)",
   page: "Halaman untuk dicetak",
   pageText: "Buka",
+  paidBy: "Dibayar dengan",
+  paidFor: "Untuk",
   receipt: "Bukti perhitungan",
   receiptText: "Unduh (zip)",
 };
