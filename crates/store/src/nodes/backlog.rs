@@ -277,7 +277,7 @@ mod tests {
         backlog.leaving(with_places(&records)).await.unwrap().hold(&[position_at(20)]).await.refused();
         assert_eq!(credits(BudgetScope::Global, month).await, Credits(7));
         let leaving = async |records, end| {
-            backlog.leaving(with_places(records)).await.unwrap().hold(&[position_at(end)]).await.stored()
+            backlog.leaving(with_places(records)).await.unwrap().hold(&[position_at(end)]).await.stored();
         };
         leaving(&records[..1], 10).await;
         // The spool was not released, so the record is read again, alone and with more.
