@@ -1,5 +1,6 @@
 //! Tollgate's HTML pages. Each has its own style and script, and loads nothing else.
 
+mod escape;
 pub(crate) mod install;
 mod manual;
 pub(crate) mod scripts;
@@ -13,6 +14,7 @@ use config::Snapshot;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
+use self::escape::escaped;
 use self::manual::{ManualPage, frame, search};
 
 /// A page without scripts whose heading is the name of the brand.
@@ -167,20 +169,6 @@ fn hash(page: &str, element: &str) -> String {
         .and_then(|(_, rest)| rest.split_once(&format!("</{element}>")))
         .map_or("", |(text, _)| text);
     format!("'sha256-{}'", Base64::encode_string(&Sha256::digest(text.as_bytes())))
-}
-
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut text, c| {
-        match c {
-            '&' => text.push_str("&amp;"),
-            '<' => text.push_str("&lt;"),
-            '>' => text.push_str("&gt;"),
-            '"' => text.push_str("&quot;"),
-            '\'' => text.push_str("&#39;"),
-            c => text.push(c),
-        }
-        text
-    })
 }
 
 #[cfg(test)]

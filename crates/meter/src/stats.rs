@@ -98,7 +98,7 @@ impl ReservationStats {
 
     fn charge(&self, of: fn(&StatsSlice) -> &AtomicCharge) -> Charge {
         Measure::ALL.into_iter().fold(Charge::default(), |charge, measure| {
-            charge.with(measure, Amount(self.sum(|slice| of(slice).amount_of(measure))))
+            charge.with(measure, Amount(self.sum(|slice| of(slice).counter(measure))))
         })
     }
 
@@ -146,7 +146,7 @@ impl StatsSlice {
 }
 
 impl AtomicCharge {
-    fn amount_of(&self, measure: Measure) -> &AtomicU64 {
+    fn counter(&self, measure: Measure) -> &AtomicU64 {
         match measure {
             Measure::Credits => &self.credits,
             Measure::Tokens => &self.tokens,
@@ -167,7 +167,7 @@ impl AtomicCharge {
         for measure in Measure::ALL {
             let part = charge.amount_of(measure);
             if !part.is_zero() {
-                change(self.amount_of(measure), part.0);
+                change(self.counter(measure), part.0);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::table::PAGES;
 use super::{ManualGroup, ManualPage};
-use crate::pages::escaped;
+use crate::pages::escape::escaped;
 
 /// The references of the API: their addresses and titles. They are no documents.
 pub(super) const REFERENCES: [(&str, &str); 2] =
