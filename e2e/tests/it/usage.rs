@@ -78,9 +78,10 @@ fn reported(format: Format, answer: &Answer) -> (u64, u64) {
 async fn token_counts_are_answered_and_free() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
-    let body = json!({"model": "mock", "messages": [{"role": "user", "content": "hi"}]});
+    let mut body = json!({"model": "mock", "messages": [{"role": "user", "content": "hi"}]});
     let answer = gateway.call(Call::json(&format!("{COUNT_TOKENS}?beta=true"), &body).key(&key)).await.expect(200);
     assert!(answer.json()["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0));
+    body["max_tokens"] = json!(8);
     gateway.call(Call::json(MESSAGES, &body).key(&key)).await.expect(200);
     let usage = gateway.counted(&key, 1).await;
     assert_eq!(usage["credits"], 1);

@@ -15,10 +15,15 @@ async fn check(mock: &RunningMock, name: &str, path: &str, more: &str) {
 async fn bytes_match_the_snapshots() {
     let mock = start(quick()).await;
     let streamed = r#","stream":true,"stream_options":{"include_usage":true}"#;
-    for (name, path) in [("chat", CHAT), ("responses", RESPONSES), ("messages", MESSAGES), ("completions", COMPLETIONS)]
-    {
-        check(&mock, name, path, "").await;
-        check(&mock, &format!("{name}_stream"), path, streamed).await;
+    let limit = r#","max_tokens":64"#;
+    for (name, path, more) in [
+        ("chat", CHAT, ""),
+        ("responses", RESPONSES, ""),
+        ("messages", MESSAGES, limit),
+        ("completions", COMPLETIONS, ""),
+    ] {
+        check(&mock, name, path, more).await;
+        check(&mock, &format!("{name}_stream"), path, &format!("{more}{streamed}")).await;
     }
     for (name, verb) in [
         ("gemini", "generateContent"),
