@@ -8,7 +8,7 @@ import { ApiError } from "@/lib/api";
 const WAIT_S = 5;
 const TICK_MS = 500;
 
-/** Sends a request again that was refused by a rate limit, when its `Retry-After` is over and the page is visible. Returns the seconds that are left, and nothing for other failures. */
+/** Repeats a request that a rate limit refused, once its `Retry-After` is over and the page is visible. Returns the seconds left; `undefined` for other failures. */
 export function useRetry(error: unknown, retry: () => void): number | undefined {
   const limited = error instanceof ApiError && error.code === "rate_limited" ? error : undefined;
   const [counted, setCounted] = useState<{ error: ApiError; left: number }>();

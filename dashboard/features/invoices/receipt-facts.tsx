@@ -10,7 +10,7 @@ const RECEIVED = new Set(["paid", "partly_refunded", "refunded"]);
 
 type Receipt = Pick<Invoice, "state" | "period" | "lines" | "payments">;
 
-/** By which payments an invoice was paid, and for what: nothing before it is paid. One that the wallet paid by itself has no payment. */
+/** The payments of a paid invoice, and its lines and days; empty before it is paid. An invoice that the wallet paid alone has no payment. */
 export function receiptFacts({ state, period, lines, payments }: Receipt, t: Messages, format: Format): [string, ReactNode][] {
   if (state !== "paid") return [];
   const received = (payments ?? []).filter((payment) => RECEIVED.has(payment.state));
