@@ -110,7 +110,7 @@ test("the overview shows all users, leads to one of them, and to the requests th
 test("a closed server offers the setting in place of an invitation", async ({ page }) => {
   await signIn(page);
   await page.goto(at("/dashboard/users?show=invites&new=invite"));
-  await expect(page.getByText("Registration is closed (signup: closed), so that invitations do not work")).toBeVisible();
+  await expect(page.getByText("Invitations do not work, because registration is closed (signup: closed)")).toBeVisible();
   await expect(page.getByRole("dialog")).toBeHidden();
   await expect(page.getByRole("button", { name: "Invite user" })).toBeHidden();
   await page.getByRole("link", { name: "Allow invitations" }).first().click();

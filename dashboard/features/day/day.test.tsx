@@ -37,7 +37,7 @@ describe("the page of a day", () => {
     expect(await screen.findByText(/1,000 requests are stored/)).toBeInTheDocument();
     expect(screen.getByText("Refused requests").nextElementSibling).toHaveTextContent("3");
     expect(screen.getByText("Cost of users' own credentials").nextElementSibling).toHaveTextContent("$0.40");
-    expect(screen.getByText(/own credentials paid \$0\.400* more/)).toBeInTheDocument();
+    expect(screen.getByText(/own credentials cost \$0\.400* more/)).toBeInTheDocument();
   });
 
   it("says that a day has no usage", async () => {

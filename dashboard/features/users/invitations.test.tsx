@@ -44,7 +44,7 @@ describe("the button of an invitation", () => {
   it("in the list of invitations too", async () => {
     address.query = "show=invites";
     open("closed");
-    expect(await screen.findByText("Registration is closed (signup: closed), so that invitations do not work")).toBeVisible();
+    expect(await screen.findByText("Invitations do not work, because registration is closed (signup: closed)")).toBeVisible();
     for (const link of screen.getAllByRole("link", { name: "Allow invitations" })) expect(link).toHaveAttribute("href", SETTING);
   });
 });

@@ -5,7 +5,7 @@ export const account = {
   plan: "Plan",
   role: "Role",
   since: "Member since",
-  nameChange: "An admin changes name, plan and role.",
+  nameChange: "Only an admin can change name, plan and role.",
   password: "Password",
   current: "Current password",
   currentMissing: "Enter your current password",

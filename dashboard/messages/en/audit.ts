@@ -6,7 +6,7 @@ export const audit = {
   concerns: "User concerned",
   values: "Values",
   noValues: "This action has no values.",
-  noSecrets: "Secrets are never logged. Of a changed name, only the change is logged.",
+  noSecrets: "Secrets are never logged. If a name changes, the log shows the change but not the names.",
   becomes: "becomes",
   address: "Address",
   session: "Session",

@@ -49,7 +49,7 @@ export const billing = {
   changeTo: (plan: string) => `Change to ${plan}`,
   keep: (plan: string) => `Keep ${plan}`,
   keepText: (next: string) => `The planned change to ${next} is cancelled.`,
-  changeText: "The cost of the change, and the time from which it applies.",
+  changeText: "What the change costs, and when it applies.",
   appliesPaid: "You get an invoice now. The plan applies as soon as it is paid. If it is not paid within 24 hours, it becomes void.",
   appliesLater: (day: string) => `The plan begins on ${day}, with this invoice. You do not pay anything before.`,
   cancel: "Cancel subscription",

@@ -66,7 +66,7 @@ export const day = {
   noAnomalies: (reason: string) => `No search for anomalies: ${reason}.`,
   savings: "Savings of today",
   saved: (saved: string, spent: string) => `${saved} saved, ${spent} spent`,
-  ownSpent: (cost: string) => `Users' own credentials paid ${cost} more, which is not part of it.`,
+  ownSpent: (cost: string) => `Calls with users' own credentials cost ${cost} more, which is not included.`,
   notCounted: (reason: string, requests: string) => `Not counted: ${reason} (${requests} requests)`,
   progress: "Progress of usage",
   stored: (stored: string, spooled: string, lag: string) => `${stored} requests are stored, ${spooled} records wait, and storing takes ${lag}.`,

@@ -1,7 +1,7 @@
 export const docs = {
   title: "Documentation",
   start: "Start",
-  startText: "You need an account and a key. An account comes from the person who runs this server; a key you create yourself.",
+  startText: "You need an account and a key. The person who runs this server gives you an account; you create the key yourself.",
   key: "Get a key",
   keySteps: [
     "Sign in with your email and password, or with a key that you already have.",

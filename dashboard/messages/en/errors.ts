@@ -2,7 +2,7 @@ export const errors = {
   unknown: "This part of the page failed",
   offline: "The server does not respond",
   offlineText: "Check your network. This page tries again by itself.",
-  lostText: "Check your network. If it was a change, it may have been made: look before you repeat it.",
+  lostText: "Check your network. If you were making a change, it may have been saved: check before you repeat it.",
   late: "The server did not respond within 30 s",
   lateText: "It may be busy. Try again in a moment.",
   limited: "Too many requests",

@@ -17,7 +17,7 @@ export const explain = {
   explaining: "Explaining",
   failed: "The request was not explained",
   none: "Explain a request",
-  noneText: "The page shows what the running configuration does with it: the route and the reason, the authentication, the limits with their state, the backend and the rewrites. No request is sent.",
+  noneText: "This page shows how the running configuration treats a request: the route and the reason, the authentication, the limits with their state, the backend and the rewrites. No request is sent.",
   pasted: "The request was read from the pasted text.",
   result: "Result",
   route: "Route",

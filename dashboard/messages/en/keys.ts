@@ -36,7 +36,7 @@ export const keys = {
   perMinute: (count: string) => `${count} requests a minute`,
   count: (count: string) => (count === "1" ? "1 key" : `${count} keys`),
   none: "No key yet",
-  noneText: "A key lets a client call models through this gateway. Create one for each application, so that you can limit and revoke it alone.",
+  noneText: "A key lets a client call models through this gateway. Create one for each application, so that you can limit and revoke each key separately.",
   noneFiltered: "No key matches the filter",
   clear: "Clear filter",
   edit: "Edit key",

@@ -33,7 +33,7 @@ export const limits = {
   busy: "Busy keys",
   keys: "Keys near their limit",
   keysText: "Keys that have used at least a quarter of a limit or were refused within a minute; at most 50, the busiest first.",
-  nodeText: "Nodes share these limits through Redis. The figures are this node's figures.",
+  nodeText: "Nodes share these limits through Redis. The figures are only this node's.",
   key: "Counted value",
   used: "Used",
   usedOf: (used: string, limit: string) => `${used} of ${limit}`,

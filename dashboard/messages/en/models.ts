@@ -33,7 +33,7 @@ export const models = {
   class: "Class",
   standard: "Standard",
   above: (tokens: string) => `Above ${tokens} input`,
-  notPriced: "No price is known for this model. Its requests are counted, but they are part of no sum of money.",
+  notPriced: "No price is known for this model. Its requests are counted, but no sum of money includes them.",
   otherPrices: "Other prices",
   source: "Source",
   version: "Version",

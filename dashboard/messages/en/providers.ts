@@ -17,7 +17,7 @@ export const providers = {
   showModels: (provider: string) => `Models of ${provider}`,
   none: "No provider",
   offeredText: "Add a credential of OpenAI, Anthropic or Gemini: it switches the provider on at once.",
-  noneText: "The configuration has no provider that is on. The mock provider responds, at example prices, until one is added.",
+  noneText: "No provider in the configuration is enabled. Until you add one, the mock provider responds, at example prices.",
   missingTitle: (provider: string) => `${provider} has no credential`,
   missingText: "Its models refuse every request until you add one.",
   refusedTitle: (provider: string) => `${provider} refuses the credential`,

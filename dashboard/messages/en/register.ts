@@ -6,7 +6,7 @@ export const register = {
   textOpen: "One account for your keys, limits and usage.",
   textInvite: (left: string) => `The invitation works once, for another ${left}.`,
   textPassword: (left: string) => `The link works once, for another ${left}. If you choose another password, all sessions of this account end.`,
-  textFirstAdmin: "Nobody administers this server yet. The account that you create here does.",
+  textFirstAdmin: "This server has no admin yet. The account that you create here becomes its admin.",
   name: "Name",
   nameMissing: "Enter your name",
   nameLong: "A name has at most 200 characters",

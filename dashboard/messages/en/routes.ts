@@ -10,7 +10,7 @@ export const routes = {
   failed: "Failed",
   failedHelp: "Requests that the upstream answered with an error (5xx), cut or did not answer, or that Tollgate could not serve",
   refused: "Refused",
-  refusedHelp: "Of LLM endpoints, a lower bound: a server records at most 20 refusals per second and worker",
+  refusedHelp: "For LLM endpoints, a lower bound: a server records at most 20 refusals per second and worker",
   p50: "p50",
   p95: "p95",
   latencyHelp: "Of all requests since the server started",

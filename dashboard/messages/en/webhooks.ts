@@ -34,7 +34,7 @@ export const webhooks = {
   tasks: { enable: "Enable webhook", edit: "Edit webhook", rotate: "Replace secret", disable: "Disable webhook", delete: "Delete webhook" },
   taskTexts: {
     rotate: "For 24 hours, both secrets sign each message. Then only the new one does.",
-    disable: "Deliveries that wait fail. Events are not stored until the webhook is enabled.",
+    disable: "Waiting deliveries fail. Events are not stored until the webhook is enabled.",
     delete: "Its deliveries are deleted too. This cannot be undone.",
   },
   secret: "Secret",
