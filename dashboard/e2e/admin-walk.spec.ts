@@ -115,6 +115,11 @@ test("an admin finds the biggest spender, stops the key, changes the plan and in
   const refused = page.getByRole("table", { name: "Requests" }).getByRole("row");
   await refused.nth(1).click();
   await expect(page.getByText("Refused before any provider was called")).toBeVisible();
+  await page.getByRole("link", { name: "About quota_exceeded" }).click();
+  await expect(page).toHaveURL(/\/docs\/errors#quota_exceeded$/);
+  await expect(page.locator("#quota_exceeded")).toBeInViewport();
+  await page.goBack();
+  await expect(page.getByText("Refused before any provider was called")).toBeVisible();
   await page.keyboard.press("Escape");
 
   await page.getByRole("link", { name: "Keys", exact: true }).click();

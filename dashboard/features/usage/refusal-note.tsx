@@ -34,7 +34,7 @@ export function RefusalNote({ request, refusal }: { request: Schemas["RequestDet
           {clientCode && <p className="mt-1">{t.usage.seenAs(clientCode)}</p>}
           <p className="row mt-2">
             <code className="mono">{refusal.code}</code>
-            <a className="link sm" href={`/docs/errors/${refusal.code}`}>
+            <a className="link sm" href={`/docs/errors#${refusal.code}`}>
               <Link2 className="i s inline" aria-hidden /> {t.usage.aboutCode(refusal.code)}
             </a>
           </p>

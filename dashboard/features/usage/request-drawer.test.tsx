@@ -52,7 +52,7 @@ describe("RequestDrawer", () => {
     expect(screen.getByText(/\$0\.00 left/)).toBeVisible();
     expect(screen.getByText(/full again on 22 Nov 2026, 07:00:00/)).toBeVisible();
     expect(screen.getByRole("link", { name: "Change" })).toHaveAttribute("href", "/dashboard/budgets");
-    expect(screen.getByRole("link", { name: "About budget_exceeded" })).toHaveAttribute("href", "/docs/errors/budget_exceeded");
+    expect(screen.getByRole("link", { name: "About budget_exceeded" })).toHaveAttribute("href", "/docs/errors#budget_exceeded");
   });
 
   it("says which limit refused a request, with its amounts at that time, and who can raise it", async () => {
