@@ -1,5 +1,5 @@
 /** What goes wrong outside of the page: each case is explained, and what was typed stays. */
-import type { Page } from "@playwright/test";
+import type { Page, Route } from "@playwright/test";
 
 import { at, expect, signIn, test } from "./pages";
 
@@ -69,6 +69,43 @@ for (const [name, answer] of [
     // The page may have recovered by itself, with the next live figures.
     await page.getByRole("button", { name: "Try again" }).first().click({ timeout: 2_000 }).catch(() => undefined);
     await expect(page.getByText("of $5.00")).toBeVisible();
+  });
+}
+
+/** Milliseconds after which a page gives up a request. */
+const PATIENCE_MS = 32_000;
+const LIMITED = { status: 429, headers: { "Retry-After": "1" }, json: { error: { code: "rate_limited", message: "x", status: 429 } } };
+
+for (const [name, respond] of [
+  ["429", (route: Route) => route.fulfill(LIMITED)],
+  ["500", (route: Route) => route.fulfill({ status: 500, json: { error: { code: "internal", message: "x", status: 500 } } })],
+  ["HTML", (route: Route) => route.fulfill({ status: 200, contentType: "text/html", body: "<html><h1>Captive portal</h1>" })],
+  ["nothing", () => undefined],
+] as const) {
+  test(`an API that responds to each fifth call with ${name} leaves no page without its data`, async ({ page, expected }) => {
+    test.setTimeout(120_000);
+    expected.push("429", "500", "EventSource");
+    await signIn(page);
+    if (name === "nothing") await page.clock.install();
+    let calls = 0;
+    await page.route("**/api/**", (route) => {
+      calls += 1;
+      return calls % 5 === 0 ? respond(route) : route.continue();
+    });
+    for (const path of ["overview?scope=me", "usage", "keys", "models", "budgets", "users", "audit", "account"]) {
+      await page.goto(at(`/dashboard/${path}`));
+      await expect(page.locator("h1").first()).toBeVisible();
+      // Each failure is explained, and either the page or its reader tries again.
+      await expect(async () => {
+        if (name === "nothing") await page.clock.fastForward(PATIENCE_MS);
+        for (const again of await page.getByRole("button", { name: "Try again" }).all()) await again.click({ timeout: 500 }).catch(() => undefined);
+        await expect(page.locator("main").getByRole("alert")).toHaveCount(0, { timeout: 1_500 });
+        await expect(page.locator("main [aria-busy=true]")).toHaveCount(0, { timeout: 1_500 });
+        await expect(page.getByRole("button", { name: "Try again" })).toHaveCount(0, { timeout: 500 });
+      }, path).toPass({ timeout: 30_000 });
+      await expect(page.locator("main").first()).not.toBeEmpty();
+    }
+    expect(calls).toBeGreaterThan(20);
   });
 }
 
