@@ -178,6 +178,7 @@ quick: ## check formatting, lints and house rules (the pre-commit hook; under tw
 	@scripts/setup.sh check
 	@scripts/step "formatting" cargo fmt --all --check
 	@scripts/step "house rules" scripts/xtask.sh tidy
+	@scripts/step "commits" scripts/commits.sh
 ifdef RUSTC_WORKSPACE_WRAPPER
 	@scripts/step "rest of the dashboard's export" scripts/dashboard.sh build
 	@scripts/step "lints, documentation and build" cargo build $(LOCKED) $(TESTED) --all-targets

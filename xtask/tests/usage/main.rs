@@ -1,4 +1,7 @@
-//! What the built command prints. `scripts/xtask.sh` also builds this test, for the features of its dependencies.
+//! What the built command and scripts print. `scripts/xtask.sh` also builds this test, for the features of its dependencies.
+
+#[cfg(test)]
+mod commits;
 
 use std::process::Command;
 
