@@ -330,7 +330,7 @@ fn suitable_member(
 /// other idle one.
 async fn channel(
     account: &RequestAccount,
-    pool: &Rc<Pool>,
+    pool: &Pool,
     retries: &Retries,
     is_repeatable: bool,
 ) -> Result<(Channel, Instant), Problem> {
@@ -347,8 +347,8 @@ async fn channel(
 }
 
 /// Waits from `now` on for a stream of an origin that may speak HTTP/2.
-async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>, now: Instant) -> Result<(Channel, Instant), Problem> {
-    match pool.turn(time_to_connect(account, now)).await {
+async fn http2_channel(account: &RequestAccount, pool: &Pool, now: Instant) -> Result<(Channel, Instant), Problem> {
+    match pool.streams.turn(time_to_connect(account, now)).await {
         Ok(StreamGrant::Stream(slot)) => Ok((Channel::Http2(slot), Instant::now())),
         Ok(StreamGrant::Dial(dialing)) => dial(account, pool, Some(dialing)).await,
         Ok(StreamGrant::Http1) => dial(account, pool, None).await,
@@ -417,7 +417,7 @@ fn http_required() -> Problem {
 /// Opens a connection. Other requests may wait for the end of `dialing`.
 async fn dial(
     account: &RequestAccount,
-    pool: &Rc<Pool>,
+    pool: &Pool,
     dialing: Option<PendingConnection>,
 ) -> Result<(Channel, Instant), Problem> {
     let within = account.timeouts().connect;
@@ -436,7 +436,7 @@ async fn dial(
         }
         NewConnection::Http2(opened) => {
             pool.has_spoken(OriginProtocol::Http2);
-            Channel::Http2(pool.add(*opened, within))
+            Channel::Http2(pool.streams.add(*opened, within))
         }
     };
     drop(dialing);

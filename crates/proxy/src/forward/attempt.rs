@@ -161,7 +161,7 @@ impl SendAttempt<'_> {
             probe.note_refused();
         }
         if error.is_refused_stream() {
-            self.pool.pass_over(&slot.session);
+            self.pool.streams.pass_over(&slot.session);
         }
         let had_no_effect = error.is_refused() || (!error.is_of_caller() && !probe.anything_written());
         if had_no_effect && let Some(attempt) = &mut account.attempt {

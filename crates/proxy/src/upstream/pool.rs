@@ -69,7 +69,7 @@ pub(crate) struct Pool {
     pub(crate) tls: Option<Arc<UpstreamTls>>,
     /// The parts of the origin that heads of requests have.
     pub(crate) target: Rc<TargetOrigin>,
-    pub(crate) streams: Streams,
+    pub(crate) streams: Rc<Streams>,
     rules: PoolRules,
     /// The bound of the connections over HTTP/1.1, of all workers.
     limit: Option<Arc<ConnectionLimit>>,
@@ -118,7 +118,7 @@ impl Pool {
             origin: origin.clone(),
             tls,
             target: Rc::new(TargetOrigin { path: origin.path.clone(), authority, scheme }),
-            streams: Streams::new(rules.max_connections.map(|max| max / workers), rules.pending),
+            streams: Rc::new(Streams::new(rules.max_connections.map(|max| max / workers), rules.pending)),
             rules,
             limit,
             speaks: Cell::new(speaks),
@@ -138,7 +138,7 @@ impl Pool {
     pub(crate) fn has_spoken(&self, speaks: OriginProtocol) {
         self.speaks.set(speaks);
         if speaks == OriginProtocol::Http1 {
-            self.send_to_http1();
+            self.streams.send_to_http1();
         }
     }
 
@@ -254,19 +254,19 @@ impl Pool {
     }
 
     /// Closes the idle connections, and keeps no others: no upstream has the origin any more.
-    pub(crate) fn retire(self: &Rc<Self>) {
+    pub(crate) fn retire(&self) {
         self.is_retired.set(true);
         self.sweep();
     }
 
     /// Closes connections that were idle for too long. Returns whether any connection remains.
-    fn sweep(self: &Rc<Self>) -> bool {
+    fn sweep(&self) -> bool {
         let idle_for = if self.is_retired.get() { Duration::ZERO } else { self.rules.idle_timeout };
         let mut idle = self.idle.borrow_mut();
         idle.retain(|idle| idle.since.elapsed() < idle_for && idle.link.look(false) != IdleSocket::Unusable);
         let streams = self.streams.sweep(idle_for);
         // Waiting requests may open connections in place of those that were closed.
-        self.distribute();
+        self.streams.distribute();
         streams || !idle.is_empty()
     }
 }
@@ -310,7 +310,8 @@ pub(crate) async fn sweep_forever(pools: &Pools, wanted: &Notify) {
         tokio::select! {
             () = notified => {}
             () = sleep_until(next_sweep) => {
-                pools.0.borrow_mut().retain(|_, pool| pool.sweep() || Rc::strong_count(pool) > 1);
+                let is_used = |pool: &Rc<Pool>| Rc::strong_count(pool) > 1 || Rc::strong_count(&pool.streams) > 1;
+                pools.0.borrow_mut().retain(|_, pool| pool.sweep() || is_used(pool));
                 next_sweep = Instant::now() + SWEEP_EVERY;
             }
         }

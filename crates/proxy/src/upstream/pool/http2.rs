@@ -16,10 +16,10 @@ use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use self::streams::Streams;
 use crate::deadlines::probe::Gauge;
 use crate::deadlines::task::spawn;
 use crate::upstream::HEAD_BYTES_MAX;
-use crate::upstream::pool::Pool;
 use crate::upstream::socket::Socket;
 
 /// Maximum number of bytes of one response that the upstream may send before the client has read them. It is four times
@@ -111,7 +111,7 @@ pub(crate) async fn open(socket: Socket, gauge: Rc<Gauge>) -> Result<NewHttp2Con
 impl Http2Session {
     /// Starts a task that drives the connection until it ends. The upstream's settings must arrive within
     /// `settle_within`.
-    pub(crate) fn start(opened: NewHttp2Connection, pool: &Rc<Pool>, settle_within: Duration) -> Rc<Self> {
+    pub(crate) fn start(opened: NewHttp2Connection, streams: &Rc<Streams>, settle_within: Duration) -> Rc<Self> {
         let NewHttp2Connection { sender, mut connection, gauge } = opened;
         let pings = connection.ping_pong();
         let session = Rc::new(Self {
@@ -125,9 +125,8 @@ impl Http2Session {
             passed_over: Cell::new(false),
             idle_since: Cell::new(Instant::now()),
         });
-        let kept = Rc::downgrade(&session);
-        let of = Rc::downgrade(pool);
-        drop(spawn(drive(connection, SilenceDetector::new(pings, gauge), kept, of)));
+        let quiet = SilenceDetector::new(pings, gauge);
+        drop(spawn(drive(connection, quiet, Rc::downgrade(&session), Rc::downgrade(streams))));
         session
     }
 
@@ -220,7 +219,7 @@ async fn drive(
     mut connection: Connection<Socket, Bytes>,
     mut quiet: SilenceDetector,
     session: Weak<Http2Session>,
-    pool: Weak<Pool>,
+    streams: Weak<Streams>,
 ) {
     let settle_by = session.upgrade().map_or_else(Instant::now, |session| session.settle_by);
     let mut is_judged = false;
@@ -229,9 +228,9 @@ async fn drive(
             let polled = Pin::new(&mut connection).poll(cx);
             if let Some(session) = session.upgrade()
                 && session.look(cx)
-                && let Some(pool) = pool.upgrade()
+                && let Some(streams) = streams.upgrade()
             {
-                pool.settle(&session);
+                streams.settle(&session);
             }
             polled
         });
@@ -242,9 +241,9 @@ async fn drive(
             // without a bound.
             () = sleep_until(settle_by), if !is_judged => {
                 is_judged = true;
-                if let Some(session) = session.upgrade() && let Some(pool) = pool.upgrade() && !session.settled.get() {
+                if let Some(session) = session.upgrade() && let Some(streams) = streams.upgrade() && !session.settled.get() {
                     session.drain();
-                    pool.release(&session);
+                    streams.release(&session);
                 }
             },
             () = sleep(QUIET_MAX) => match session.upgrade() {
@@ -259,8 +258,8 @@ async fn drive(
     drop(connection);
     if let Some(session) = session.upgrade() {
         session.drain();
-        if let Some(pool) = pool.upgrade() {
-            pool.forget(&session);
+        if let Some(streams) = streams.upgrade() {
+            streams.forget(&session);
         }
     }
 }

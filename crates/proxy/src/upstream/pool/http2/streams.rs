@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Http2Session, NewHttp2Connection, STREAMS_MAX};
 use crate::deadlines::task::spawn;
-use crate::upstream::pool::Pool;
 
 /// Maximum number of HTTP/2 connections to one origin, per worker. It includes connections that accept no further
 /// streams, until their last stream ends.
@@ -56,13 +55,13 @@ pub(crate) enum StreamWaitError {
 /// The right to one stream. When it is dropped, another request may get the stream.
 pub(crate) struct StreamSlot {
     pub(crate) session: Rc<Http2Session>,
-    pool: Rc<Pool>,
+    streams: Rc<Streams>,
     /// Whether another request opened the connection.
     pub(crate) reused: bool,
 }
 
 /// A connection that is being opened.
-pub(crate) struct PendingConnection(Rc<Pool>);
+pub(crate) struct PendingConnection(Rc<Streams>);
 
 impl Streams {
     /// Returns no connections yet: at most `connections_max`, and [`CONNECTIONS_MAX`]. At most `waiting_max` requests wait.
@@ -86,13 +85,13 @@ impl Drop for StreamSlot {
         if session.active.get() == 0 {
             session.idle_since.set(Instant::now());
         }
-        self.pool.release(session);
+        self.streams.release(session);
     }
 }
 
 impl Drop for PendingConnection {
     fn drop(&mut self) {
-        let dialing = &self.0.streams.dialing;
+        let dialing = &self.0.dialing;
         dialing.set(dialing.get() - 1);
         self.0.distribute();
     }
@@ -133,21 +132,19 @@ impl Streams {
         });
         !sessions.is_empty()
     }
-}
 
-impl Pool {
     /// Returns a stream, or the task to open a connection. Waits in the queue for at most `within`.
     pub(crate) async fn turn(self: &Rc<Self>, within: Duration) -> Result<StreamGrant, StreamWaitError> {
-        if self.streams.is_quiet()
+        if self.is_quiet()
             && let Some(turn) = self.turn_now(1)
         {
             return Ok(turn);
         }
         let (give, given) = oneshot::channel();
         {
-            let mut waiting = self.streams.waiting.borrow_mut();
+            let mut waiting = self.waiting.borrow_mut();
             waiting.retain(|waits| !waits.is_closed());
-            if waiting.len() >= self.streams.waiting_max {
+            if waiting.len() >= self.waiting_max {
                 return Err(StreamWaitError::Crowded);
             }
             waiting.push_back(give);
@@ -155,7 +152,7 @@ impl Pool {
         self.distribute();
         match timeout(within, given).await {
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => Err(self.streams.why_late()),
+            Ok(Err(_)) | Err(_) => Err(self.why_late()),
         }
     }
 
@@ -164,12 +161,12 @@ impl Pool {
         if session.passed_over.replace(true) {
             return;
         }
-        let pool = self.clone();
+        let streams = self.clone();
         let session = session.clone();
         drop(spawn(async move {
             sleep(PASSED_OVER_FOR).await;
             session.passed_over.set(false);
-            pool.distribute();
+            streams.distribute();
         }));
     }
 
@@ -177,7 +174,7 @@ impl Pool {
     pub(crate) fn distribute(self: &Rc<Self>) {
         loop {
             let waiting = {
-                let mut waiting = self.streams.waiting.borrow_mut();
+                let mut waiting = self.waiting.borrow_mut();
                 while waiting.front().is_some_and(oneshot::Sender::is_closed) {
                     waiting.pop_front();
                 }
@@ -187,7 +184,7 @@ impl Pool {
                 return;
             }
             let Some(turn) = self.turn_now(waiting) else { return };
-            let first = self.streams.waiting.borrow_mut().pop_front();
+            let first = self.waiting.borrow_mut().pop_front();
             // Nothing was awaited since the check, so the request still waits.
             let _ = first.map(|first| first.send(turn));
         }
@@ -195,7 +192,7 @@ impl Pool {
 
     /// Ends the wait of all requests, because the origin now speaks HTTP/1.1.
     pub(crate) fn send_to_http1(&self) {
-        let waiting = std::mem::take(&mut *self.streams.waiting.borrow_mut());
+        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
         for waits in waiting {
             // The call fails only if the request has ended.
             let _ = waits.send(StreamGrant::Http1);
@@ -207,22 +204,22 @@ impl Pool {
     pub(crate) fn add(self: &Rc<Self>, opened: NewHttp2Connection, settle_within: Duration) -> StreamSlot {
         let session = Http2Session::start(opened, self, settle_within);
         session.active.set(1);
-        self.streams.sessions.borrow_mut().push(session.clone());
-        StreamSlot { session, pool: self.clone(), reused: false }
+        self.sessions.borrow_mut().push(session.clone());
+        StreamSlot { session, streams: self.clone(), reused: false }
     }
 
     /// Applies new settings or the end of a connection to the waiting requests: it accepts more, fewer or no further
     /// streams.
     pub(crate) fn settle(self: &Rc<Self>, session: &Http2Session) {
         if session.settled.get() {
-            self.streams.expected.set(session.limit.get().max(1));
+            self.expected.set(session.limit.get().max(1));
         }
         self.distribute();
     }
 
     /// Removes a connection that has ended or is of no further use. Another one may take its place.
     pub(crate) fn forget(self: &Rc<Self>, session: &Rc<Http2Session>) {
-        self.streams.sessions.borrow_mut().retain(|kept| !Rc::ptr_eq(kept, session));
+        self.sessions.borrow_mut().retain(|kept| !Rc::ptr_eq(kept, session));
         self.distribute();
     }
 
@@ -238,35 +235,32 @@ impl Pool {
 
     /// Returns a stream or a new connection that is available without a wait.
     fn turn_now(self: &Rc<Self>, wanted: usize) -> Option<StreamGrant> {
-        self.slot()
-            .map(StreamGrant::Stream)
-            .or_else(|| self.streams.may_dial(wanted).then(|| StreamGrant::Dial(self.dial())))
+        self.slot().map(StreamGrant::Stream).or_else(|| self.may_dial(wanted).then(|| StreamGrant::Dial(self.dial())))
     }
 
     /// Returns a stream on the first connection with room, so that later connections can become idle.
     fn slot(self: &Rc<Self>) -> Option<StreamSlot> {
-        let sessions = self.streams.sessions.borrow();
+        let sessions = self.sessions.borrow();
         let session = sessions.iter().find(|session| session.has_room())?;
         session.active.set(session.active.get() + 1);
-        Some(StreamSlot { session: session.clone(), pool: self.clone(), reused: true })
+        Some(StreamSlot { session: session.clone(), streams: self.clone(), reused: true })
     }
 
     fn dial(self: &Rc<Self>) -> PendingConnection {
-        self.streams.dialing.set(self.streams.dialing.get() + 1);
+        self.dialing.set(self.dialing.get() + 1);
         PendingConnection(self.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use config::snapshot::Origin;
     use tokio::net::{TcpListener, TcpStream};
     use tokio::runtime::{Builder, LocalOptions};
 
     use super::*;
     use crate::deadlines::probe::Gauge;
     use crate::deadlines::task::spawn;
-    use crate::upstream::pool::{PoolBounds, http2};
+    use crate::upstream::pool::http2;
     use crate::upstream::socket::{Socket, Transport};
 
     #[test]
@@ -282,8 +276,8 @@ mod tests {
             });
             let gauge = Gauge::new();
             let opened = http2::open(Socket::new(Transport::Plain(stream), gauge.clone()), gauge).await.unwrap();
-            let pool = Rc::new(Pool::new(&Origin::parse("h2c://127.0.0.1").unwrap(), None, PoolBounds::UNLIMITED));
-            let slot = pool.add(opened, Duration::from_secs(5));
+            let streams = Rc::new(Streams::new(None, 0));
+            let slot = streams.add(opened, Duration::from_secs(5));
             // Waits until both sides have exchanged their settings.
             let settled = async {
                 while !slot.session.settled.get() {
@@ -291,10 +285,10 @@ mod tests {
                 }
             };
             timeout(Duration::from_secs(20), settled).await.unwrap();
-            assert!(pool.streams.sweep(Duration::ZERO), "it is in use");
+            assert!(streams.sweep(Duration::ZERO), "it is in use");
             drop(slot);
-            assert!(pool.streams.sweep(Duration::from_secs(60)), "it is not idle for long");
-            assert!(!pool.streams.sweep(Duration::ZERO));
+            assert!(streams.sweep(Duration::from_secs(60)), "it is not idle for long");
+            assert!(!streams.sweep(Duration::ZERO));
             timeout(Duration::from_secs(20), serving).await.unwrap().unwrap()
         });
         // A failed connection would be an error.
