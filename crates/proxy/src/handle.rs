@@ -5,6 +5,7 @@ pub(crate) mod anonymous;
 mod control_paths;
 pub(crate) mod cors;
 pub(crate) mod exchange;
+mod response;
 mod start_page;
 
 use std::borrow::Cow;
@@ -15,16 +16,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use access::Refusal;
 use access::credentials::api_key::{contains_encoded_key, masked};
-use access::{Refusal, Timestamp};
 use ai::Endpoint;
 use bytes::Bytes;
 use config::snapshot::{Auth, PathMatch, RoutePolicy, Snapshot};
 use http::{HeaderValue, Response, StatusCode, header};
-use http1::KnownName;
-use meter::Outcome;
-use meter::rate::RateLevel;
-use meter::result::CALLER_GONE;
 use telemetry::logs::events;
 
 use crate::account::RequestAccount;
@@ -32,38 +29,25 @@ use crate::account::client::Client;
 use crate::account::client_context::ConnectionContext;
 use crate::account::request;
 use crate::account::request::RequestContext;
-use crate::action::{
-    Action, ActionResponse, ChangedResponse, RelayedResponse, cached, forward, inference, models, quotas, respond,
-};
+use crate::action::{Action, ActionResponse, cached, forward, inference, models, quotas, respond};
 use crate::authenticate::scope;
 use crate::authenticate::{authenticate_in_span, required};
 use crate::body::IncomingBody;
 use crate::body::admit;
 use crate::client::head::Head;
-use crate::client::{dialect, key_removal};
+use crate::client::key_removal;
 use crate::deadlines::RequestDeadlines;
-use crate::forward::UpstreamResponse;
 use crate::handle::cors::PageRequest;
 use crate::handle::exchange::{Exchange, ReceivedRequest};
+use crate::handle::response::WholeResponse;
 use crate::handle::start_page::start_page;
 use crate::limits::rate_limits;
 use crate::limits::rate_limits::leased::count_shared;
-use crate::refusal::grpc;
-use crate::refusal::limit_items::{LimitItem, LimitItems};
 use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
-use crate::refusal::render::Rendering;
-use crate::refusal::vendor_fields::Vendor;
-use crate::response::ClientResponse;
-use crate::response::compression::Compression;
-use crate::response::head::{ClientHead, GatewayFields};
-use crate::response::relay::Relay;
-use crate::response::response_body::Body;
 use crate::route;
 use crate::route::RouteMatch;
-use crate::transform::control_cookies::ControlCookies;
-use crate::transform::header_rules::RouteHeaders;
 use crate::worker::Worker;
 
 /// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
@@ -87,28 +71,18 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
             let mut serving = pin!(serve(&mut account, &mut body, &at, preflight));
             poll_fn(|cx| span.in_scope(|| poll_guarded(&at.worker, deadlines, || serving.as_mut().poll(cx)))).await
         };
-        let own = match served {
+        let whole = match served {
             Ok(ActionResponse::Relayed(relayed)) => {
-                let response = match &relayed.answered.translated {
-                    // Boxed, because other requests do not need it.
-                    Some(translated) if translated.waits_for_end() => {
-                        Box::pin(relay_at_end(account, relayed, page.as_ref())).await
-                    }
-                    Some(_) | None => relay(account, relayed, page.as_ref()),
-                };
+                let response = response::relay(account, relayed, page.as_ref()).await;
                 exchange.respond(response.with_active_request(active));
                 continue;
             }
-            Ok(ActionResponse::Changed(changed, rate)) => {
-                let response = finish_changed(&mut account, changed, rate, page.as_ref());
-                exchange.respond(response.with_active_request(active));
-                continue;
-            }
-            Ok(ActionResponse::Own(response, rate)) => OwnResponse::from_response(*response, rate),
-            Err(EarlyResponse::Respond(response)) => OwnResponse::from_response(*response, None),
-            Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, problem),
+            Ok(ActionResponse::Changed(changed, rate)) => WholeResponse::changed(&account, changed, rate),
+            Ok(ActionResponse::Own(response, rate)) => WholeResponse::own(*response, rate),
+            Err(EarlyResponse::Respond(response)) => WholeResponse::own(*response, None),
+            Err(EarlyResponse::Refuse(problem)) => response::refuse(&mut account, problem),
         };
-        let response = finish(&mut account, &mut body, own, page.as_ref()).await;
+        let response = response::finish(&mut account, &mut body, whole, page.as_ref()).await;
         exchange.respond(response.with_active_request(active));
     }
 }
@@ -337,172 +311,4 @@ fn own_status(found: &Phase<RouteMatch<'_>>) -> Option<StatusCode> {
         Err(EarlyResponse::Refuse(problem)) if problem.refusal == Refusal::RouteNotFound => Some(StatusCode::NOT_FOUND),
         _ => None,
     }
-}
-
-/// Returns the response to a refused request, in the format that its client reads.
-fn refuse(account: &mut RequestAccount, mut problem: Problem) -> OwnResponse {
-    account.refuse(&mut problem);
-    let outcome = problem.outcome;
-    let snapshot = &account.request.snapshot;
-    let dialect = dialect::dialect(&snapshot.traffic, &account.request.head);
-    let refusal = problem.refusal;
-    let message = problem.message.clone();
-    let refused_by = problem.item.clone();
-    let rendering = Rendering {
-        dialect,
-        quota_status: snapshot.traffic.quota_status,
-        user_agent: account.request.head.fields().all(KnownName::UserAgent).next(),
-        domain: snapshot.process.brand.slug(),
-        now: account.request.wall_at(),
-    };
-    let response = problem.into_response(rendering, account.request.id);
-    if account.request.is_grpc() {
-        let status = response.status();
-        let response = grpc::response(refusal, &message, &response);
-        return OwnResponse { status, refused_by, outcome, ..OwnResponse::from_response(response, None) };
-    }
-    let fallback = if is_replaceable(response.status()) { account.policy().fallback.as_deref() } else { None };
-    let response = match fallback {
-        Some(fallback) => respond::in_place_of(&response, fallback),
-        None => response,
-    };
-    OwnResponse { refused_by, outcome, ..OwnResponse::from_response(response, None) }
-}
-
-/// Whether `routes[].fallback` replaces a response of the gateway with this status.
-const fn is_replaceable(status: StatusCode) -> bool {
-    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
-}
-
-/// Begins to relay an upstream's response. `page` is the page of control that has sent the request.
-fn relay(
-    mut account: Box<RequestAccount>,
-    relayed: RelayedResponse,
-    page: Option<&PageRequest>,
-) -> Box<ClientResponse> {
-    let RelayedResponse { answered: UpstreamResponse { head, content, translated }, tap, admission } = relayed;
-    let received = translated.as_ref().map_or(head.head.status(), |translated| translated.status);
-    let status = account.client_status(received);
-    account.set_client_status(status.as_u16());
-    // Nothing reads the rest of the client's body after the response.
-    let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
-    let now = account.request.wall_at();
-    let limits = account.reported_limits(admission.rate, None, now);
-    let fields = gateway_fields(&account, page, limits, now);
-    let head = ClientHead::relayed(head, status, &fields);
-    let compression = Compression::for_request(&account);
-    let mut relay = Relay::new(content, account, tap, translated);
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        relay.becomes_tunnel();
-    }
-    Box::new(ClientResponse { head, body: Body::relay(relay), closes }).compressed(compression)
-}
-
-/// Relays a translated response whose head waits for its end, which decides the status.
-async fn relay_at_end(
-    mut account: Box<RequestAccount>,
-    relayed: RelayedResponse,
-    page: Option<&PageRequest>,
-) -> Box<ClientResponse> {
-    const SHOULD_RETRY: &[u8] = b"x-should-retry";
-    let RelayedResponse { answered: UpstreamResponse { mut head, content, translated }, tap, admission } = relayed;
-    let received = translated.as_ref().map_or(head.head.status(), |translated| translated.status);
-    account.set_client_status(account.client_status(received).as_u16());
-    let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
-    let compression = Compression::for_request(&account);
-    let mut relay = Relay::new(content, account, tap, translated);
-    relay.until_end().await;
-    let account = relay.account();
-    let failure = relay.failure();
-    if let Some(failure) = failure {
-        // These fail only for names and values that are invalid.
-        let _ = head.edits.set(KnownName::ContentType, b"application/json");
-        if failure.is_lasting {
-            let _ = head.edits.set_named(SHOULD_RETRY, b"false");
-        }
-    }
-    let status = account.client_status(failure.map_or(received, |failure| failure.status));
-    let now = account.request.wall_at();
-    let limits = account.reported_limits(admission.rate, None, now);
-    let head = ClientHead::relayed(head, status, &gateway_fields(account, page, limits, now));
-    Box::new(ClientResponse { head, body: Body::relay(relay), closes }).compressed(compression)
-}
-
-/// A response of the gateway, with the state of the client's rate limit, or the limit that has refused the request.
-struct OwnResponse {
-    response: Response<Bytes>,
-    /// The status in the log and in counts. That of a refused gRPC call is the one to which its gRPC status corresponds.
-    status: StatusCode,
-    rate: Option<RateLevel>,
-    refused_by: Option<Box<LimitItem>>,
-    outcome: Outcome,
-}
-
-impl OwnResponse {
-    /// Returns a complete response of the gateway.
-    fn from_response(response: Response<Bytes>, rate: Option<RateLevel>) -> Self {
-        Self { status: response.status(), response, rate, refused_by: None, outcome: Outcome::Completed }
-    }
-}
-
-/// Ends a request to which the gateway itself responds. A small rest of the body is read first. A connection on which a
-/// part of a body is unread cannot receive another request. `page` is the page of control that has sent the request.
-async fn finish(
-    account: &mut RequestAccount,
-    body: &mut IncomingBody,
-    own: OwnResponse,
-    page: Option<&PageRequest>,
-) -> Box<ClientResponse> {
-    let OwnResponse { response, status, rate, refused_by, outcome } = own;
-    // The client may read the response late, but nothing else waits for it.
-    account.permits.request = None;
-    let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
-    let closes = !(is_sent || body.discard().await);
-    account.set_client_status(if outcome == Outcome::CallerGone { CALLER_GONE } else { status.as_u16() });
-    if account.request.head.method_bytes() != b"HEAD" {
-        account.count_sent(response.body().len());
-    }
-    account.finish(outcome, None);
-    let now = account.request.worker().shared.clock.now();
-    let limits = account.reported_limits(rate, refused_by, now);
-    let (head, content) = ClientHead::own(response, &gateway_fields(account, page, limits, now));
-    Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::for_request(account))
-}
-
-/// Ends a request whose response the route has changed. The response is complete.
-fn finish_changed(
-    account: &mut RequestAccount,
-    changed: ChangedResponse,
-    rate: Option<RateLevel>,
-    page: Option<&PageRequest>,
-) -> Box<ClientResponse> {
-    let ChangedResponse { head, content } = changed;
-    let status = account.client_status(head.head.status());
-    account.permits.request = None;
-    let closes = account.attempt.as_ref().is_some_and(|attempt| !attempt.progress.is_whole());
-    account.set_client_status(status.as_u16());
-    account.count_sent(content.len());
-    account.finish(Outcome::Completed, None);
-    let now = account.request.wall_at();
-    let limits = account.reported_limits(rate, None, now);
-    let fields = gateway_fields(account, page, limits, now);
-    let head = ClientHead::relayed(head, status, &fields);
-    Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::for_request(account))
-}
-
-/// Returns what the gateway adds to the head of a response, and how its route changes it.
-fn gateway_fields<'a>(
-    account: &'a RequestAccount,
-    page: Option<&'a PageRequest>,
-    limits: LimitItems,
-    now: Timestamp,
-) -> GatewayFields<'a> {
-    let RequestAccount { request, identity, .. } = account;
-    let policy = account.policy();
-    let sharing = cors::sharing(page, policy, &request.head);
-    let rules = policy.response.as_ref().and_then(|response| response.headers.as_ref());
-    let headers = rules.map(|rules| RouteHeaders { rules, request, identity, credentials: None, trust: None });
-    let control_cookies = ControlCookies::from_key_prefix(request.snapshot.process.brand.slug());
-    let vendor = Vendor::of_format(account.inference.as_ref().and_then(|inference| inference.format));
-    GatewayFields { id: request.id_text, limits, vendor, sharing, control_cookies, headers, now }
 }
