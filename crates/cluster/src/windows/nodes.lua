@@ -1,11 +1,9 @@
 -- Notes that a node serves requests, and counts the nodes that have noted it lately.
 -- KEYS: the nodes. ARGV: the id of the node, and the milliseconds after which a node counts as stopped.
 -- Returns the number of nodes.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZADD', KEYS[1], clock, ARGV[1])
 -- Also removes times in the future, which a jump of this clock has left.
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[2]))
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now), '+inf')
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', clock - tonumber(ARGV[2]))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', clock), '+inf')
 redis.call('PEXPIRE', KEYS[1], 2 * tonumber(ARGV[2]))
 return redis.call('ZCARD', KEYS[1])

@@ -61,14 +61,14 @@ impl From<RedisError> for RedisFault {
     }
 }
 
-/// Returns the text of a script of windows, with the functions that it begins with.
-macro_rules! with_log {
-    ($script:literal) => {
-        concat!(include_str!("window_log.lua"), include_str!($script))
+/// Returns a script that begins with the clock, and with the functions of the parts before the last one.
+macro_rules! script {
+    ($($part:literal),+) => {
+        redis::Script::new(concat!(include_str!("clock.lua"), $(include_str!($part)),+))
     };
 }
 
-pub(super) use with_log;
+pub(super) use script;
 
 /// The Redis server and the scripts that run there.
 pub(super) struct Server {
@@ -90,11 +90,11 @@ struct Scripts {
 impl Scripts {
     fn new() -> Self {
         Self {
-            take: Script::new(with_log!("take.lua")),
-            grant_window: Script::new(with_log!("grant_window.lua")),
-            grant_bucket: Script::new(include_str!("grant_bucket.lua")),
-            give_back: Script::new(with_log!("give_back.lua")),
-            nodes: Script::new(include_str!("nodes.lua")),
+            take: script!("window_log.lua", "take.lua"),
+            grant_window: script!("window_log.lua", "grant_window.lua"),
+            grant_bucket: script!("bucket.lua", "grant_bucket.lua"),
+            give_back: script!("window_log.lua", "give_back.lua"),
+            nodes: script!("nodes.lua"),
         }
     }
 

@@ -4,12 +4,7 @@
 local key, length = KEYS[1], tonumber(ARGV[2])
 local more = tonumber(ARGV[5]) - tonumber(ARGV[4])
 if length == 0 then
-  local now = time[1] * 1000000 + time[2]
-  local kept = redis.call('HMGET', key, 't', 'f')
-  local at, full = tonumber(kept[1] or now), tonumber(kept[2] or 0)
-  full = math.max(0, math.max(0, full - math.max(0, now - at) * 1000) + more)
-  redis.call('HSET', key, 't', string.format('%.0f', now), 'f', string.format('%.0f', full))
-  redis.call('PEXPIRE', key, math.ceil(full / 1000000) + 1000)
+  store_bucket(key, math.max(0, read_bucket(key) + more))
   return 0
 end
 local window = read(key, tonumber(ARGV[1]), length)

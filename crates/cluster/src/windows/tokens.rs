@@ -9,7 +9,7 @@ use meter::rate::RateLevel;
 use redis::Script;
 
 use super::connection::Connection;
-use super::redis::{RedisFault, with_log};
+use super::redis::{RedisFault, script};
 
 const NANOS_PER_MICRO: u64 = 1_000;
 
@@ -23,9 +23,9 @@ pub(super) struct TokenScripts {
 impl TokenScripts {
     pub(super) fn new() -> Self {
         Self {
-            take_window: Script::new(with_log!("take_tokens_window.lua")),
-            take_bucket: Script::new(include_str!("take_tokens_bucket.lua")),
-            settle: Script::new(with_log!("settle_tokens.lua")),
+            take_window: script!("window_log.lua", "take_tokens_window.lua"),
+            take_bucket: script!("bucket.lua", "take_tokens_bucket.lua"),
+            settle: script!("bucket.lua", "window_log.lua", "settle_tokens.lua"),
         }
     }
 

@@ -1,7 +1,5 @@
 -- What a sliding window has counted, and when (meter::window, in Redis): a list of times of this clock in milliseconds, each
 -- with the number that counts then. The scripts of windows begin with these functions.
-local time = redis.call('TIME')
-local clock = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- Returns what still counts in the window of a key. If this clock went back by at most one window, time stands still.
 local function read(key, limit, length)

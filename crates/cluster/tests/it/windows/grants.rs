@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::faults::{eventually, keeping};
-use super::script::{Numbers, clocked, with_log, without_expiry};
+use super::script::{Numbers, clocked, with_functions, without_expiry};
 use super::{DAY, PATIENT};
 use crate::redis::Redis;
 
@@ -30,7 +30,7 @@ fn number(value: u32) -> NonZeroU32 {
 async fn the_script_of_windows_counts_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let script = clocked(&without_expiry(&with_log(WINDOW)));
+    let script = clocked(&without_expiry(&with_functions(WINDOW)));
     let mut numbers = Numbers(5);
     for (limit, length_ms) in [(1, 1_000), (150, 60_000), (7, 977), (1_000_000, 86_400_000)] {
         connection.del::<_, ()>("count").await.unwrap();
@@ -58,7 +58,7 @@ async fn the_script_of_windows_counts_as_the_meter_does() {
 async fn the_script_of_buckets_counts_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let script = clocked(&without_expiry(BUCKET));
+    let script = clocked(&without_expiry(&with_functions(BUCKET)));
     let mut numbers = Numbers(6);
     for (limit, burst, seconds) in [(1, 1, 60), (1_000, 1_000, 60), (300, 20, 7), (1_000_000, 5, 86_400)] {
         connection.del::<_, ()>("bucket").await.unwrap();

@@ -9,7 +9,9 @@ use redis::{AsyncCommands, Script};
 
 use crate::redis::Redis;
 
+const CLOCK: &str = include_str!("../../../src/windows/clock.lua");
 const LOG: &str = include_str!("../../../src/windows/window_log.lua");
+const BUCKET: &str = include_str!("../../../src/windows/bucket.lua");
 const TAKE: &str = include_str!("../../../src/windows/take.lua");
 
 /// Compiles `text` with a clock that the test sets.
@@ -19,9 +21,9 @@ pub(super) fn clocked(text: &str) -> Script {
     Script::new(&text.replace(clock, "{ARGV[#ARGV - 1], ARGV[#ARGV]}"))
 }
 
-/// Returns a script of windows with the functions that it begins with.
-pub(super) fn with_log(text: &str) -> String {
-    [LOG, text].concat()
+/// Returns a script with the clock and the functions that it begins with.
+pub(super) fn with_functions(text: &str) -> String {
+    [CLOCK, BUCKET, LOG, text].concat()
 }
 
 /// Returns a script without expiry: the clock of Redis continues and would delete the counts.
@@ -53,7 +55,7 @@ impl Numbers {
 async fn redis_counts_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let script = clocked(&without_expiry(&with_log(TAKE)));
+    let script = clocked(&without_expiry(&with_functions(TAKE)));
     let mut numbers = Numbers(4);
     for (limit, length_ms) in
         [(1, 1), (1, 1_000), (3, 10), (100, 60_000), (101, 60_000), (7, 977), (300, 977), (1_000_000, 86_400_000)]
@@ -86,7 +88,7 @@ async fn redis_counts_as_the_meter_does() {
 async fn a_client_that_obeys_retry_after_passes_in_redis() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let script = clocked(&without_expiry(&with_log(TAKE)));
+    let script = clocked(&without_expiry(&with_functions(TAKE)));
     let mut numbers = Numbers(9);
     for (limit, length_ms) in [(1, 2_000), (2, 2_000), (12, 60_000), (100, 1_000), (250, 86_400_000)] {
         connection.del::<_, ()>("count").await.unwrap();
@@ -109,7 +111,7 @@ async fn a_count_is_kept_for_two_windows() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
     let window = Window::new(NonZeroU32::MIN, Duration::from_secs(60));
-    take(&clocked(&with_log(TAKE)), &mut connection, window, 1_800_000_000_000).await;
+    take(&clocked(&with_functions(TAKE)), &mut connection, window, 1_800_000_000_000).await;
     let left_ms: i64 = connection.pttl("count").await.unwrap();
     assert!((119_000..=120_000).contains(&left_ms), "{left_ms}");
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::faults::eventually;
 use super::grants::{Node, nodes};
-use super::script::{Numbers, clocked, with_log, without_expiry};
+use super::script::{Numbers, clocked, with_functions, without_expiry};
 use super::{DAY, PATIENT};
 use crate::redis::Redis;
 
@@ -84,12 +84,9 @@ fn number(value: u32) -> NonZeroU32 {
 async fn the_scripts_of_tokens_count_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let script = |text: &str| clocked(&without_expiry(text));
-    let scripts = Clocked {
-        take_window: script(&with_log(TAKE_WINDOW)),
-        take_bucket: script(TAKE_BUCKET),
-        settle: script(&with_log(SETTLE)),
-    };
+    let script = |text: &str| clocked(&without_expiry(&with_functions(text)));
+    let scripts =
+        Clocked { take_window: script(TAKE_WINDOW), take_bucket: script(TAKE_BUCKET), settle: script(SETTLE) };
     let mut numbers = Numbers(7);
     let minute = Duration::from_secs(60);
     for terms in [
