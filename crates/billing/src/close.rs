@@ -362,18 +362,13 @@ impl Books {
         for (nth, of) in days.iter().enumerate() {
             let next = days.get(nth + 1);
             let until = next.map_or(period.last_day, |next| Day(next.first_day.0.saturating_sub(1)));
-            let last_day = of.period_last.min(until);
-            // A period that was left for another one was never closed.
-            let is_left = next
-                .is_some_and(|next| next.period_first != of.period_first && next.period_first != of.period_last.next());
-            // Usage of a trial is free.
-            let is_free = subscription.trial_last_day.is_some_and(|last| of.first_day <= last);
-            if of.period_first > period.first_day || last_day < of.first_day || is_free {
+            let days = BillingPeriod { first_day: of.first_day, last_day: of.period_last.min(until) };
+            let kind = ChargeKind::of_days(of, next, period, subscription.trial_last_day);
+            if kind == ChargeKind::Free || days.last_day < days.first_day {
                 continue;
             }
             let version = self.version_of(tx, of.plan_version).await?;
             let whole = BillingPeriod { first_day: of.period_first, last_day: of.period_last };
-            let days = BillingPeriod { first_day: of.first_day, last_day };
             let mut part = RatedPart {
                 plan_version: of.plan_version,
                 days,
@@ -382,8 +377,11 @@ impl Books {
                 rates: self.settings().exchange.within(days),
                 usage: usage.iter().filter(|of| days.contains(of.day) && of.requests > 0).cloned().collect(),
             };
-            let is_billed = billed.iter().any(|line| part.has_line(line));
-            part.is_late = of.period_first != period.first_day && (!is_left || is_billed);
+            part.is_late = match kind {
+                ChargeKind::Free | ChargeKind::First => false,
+                ChargeKind::Late => true,
+                ChargeKind::Left => billed.iter().any(|line| part.has_line(line)),
+            };
             if part.has_late_cost(&terms(&version), &billed)?
                 && let Some(rates) = billed_rates(tx, subscription.id, &part).await?
             {
@@ -414,6 +412,39 @@ impl Books {
     async fn version_of(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
         let found = ledger::billing::plan_versions::find(tx, id).await?;
         found.ok_or(BillingError::Inconsistent("the version of a plan is missing"))
+    }
+}
+
+/// How the usage on days with one version of a plan is charged at the end of a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChargeKind {
+    /// The days belong to a trial, or to a later period.
+    Free,
+    /// The days belong to the period, so no invoice has charged them.
+    First,
+    /// The days belong to a period that was left for another one and never closed. Only its late usage may be charged already.
+    Left,
+    /// An invoice has charged the days: only the usage that was recorded since then is charged.
+    Late,
+}
+
+impl ChargeKind {
+    /// Returns the kind of the days `of`, which `next` follows.
+    fn of_days(
+        of: &DaysOfVersion,
+        next: Option<&DaysOfVersion>,
+        period: BillingPeriod,
+        trial_last_day: Option<Day>,
+    ) -> Self {
+        if of.period_first > period.first_day || trial_last_day.is_some_and(|last| of.first_day <= last) {
+            return Self::Free;
+        }
+        if of.period_first == period.first_day {
+            return Self::First;
+        }
+        let is_left =
+            |next: &DaysOfVersion| next.period_first != of.period_first && next.period_first != of.period_last.next();
+        if next.is_some_and(is_left) { Self::Left } else { Self::Late }
     }
 }
 
