@@ -128,7 +128,7 @@ pub struct Problem {
 pub enum Concern {
     /// The configuration is invalid.
     All,
-    /// Only a server cannot start with it; other commands ignore the problem.
+    /// A server cannot start with it. Of the commands, only `tollgate check` reports it.
     Servers,
     /// A test fails; only `tollgate check` reports it.
     Tests,
@@ -160,7 +160,7 @@ impl Problem {
         self
     }
 
-    /// Only a server cannot start with this configuration.
+    /// A server cannot start with this configuration ([`Concern::Servers`]).
     pub const fn of_startup(mut self) -> Self {
         self.concern = Concern::Servers;
         self

@@ -41,13 +41,13 @@ pub(crate) struct RelayedHead {
 #[expect(clippy::vec_box, reason = "the boxes themselves are used again")]
 pub(crate) struct RelayedHeads(RefCell<Vec<Box<RelayedHead>>>);
 
-/// Why the head of a response over HTTP/2 is invalid.
+/// Why the head of a response cannot be written as HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum InvalidHead {
     #[error("the head of the upstream's response breaks a rule")]
-    Violation(#[source] Violation),
+    Violation(#[from] Violation),
     #[error("the head of the upstream's response has a part that cannot be written")]
-    Part(#[source] InvalidPart),
+    Part(#[from] InvalidPart),
 }
 
 impl RelayedHead {
@@ -91,15 +91,16 @@ impl UpstreamHead {
     /// The head breaks a rule of HTTP/1.1, for example by two lengths.
     pub(crate) fn of_http2(status: StatusCode, headers: &HeaderMap) -> Result<Self, InvalidHead> {
         let mut bytes = Vec::with_capacity(1024);
-        http1::write_status_line(&mut bytes, status.as_u16(), b"").map_err(InvalidHead::Part)?;
+        http1::write_status_line(&mut bytes, status.as_u16(), b"")?;
         for (name, value) in headers {
-            http1::write_field(&mut bytes, name.as_str().as_bytes(), value.as_bytes()).map_err(InvalidHead::Part)?;
+            http1::write_field(&mut bytes, name.as_str().as_bytes(), value.as_bytes())?;
         }
         bytes.extend_from_slice(b"\r\n");
-        Self::written(bytes).map_err(InvalidHead::Violation)
+        Ok(Self::written(bytes)?)
     }
 
-    fn written(bytes: Vec<u8>) -> Result<Self, Violation> {
+    /// Returns the head that the gateway has written itself.
+    pub(crate) fn written(bytes: Vec<u8>) -> Result<Self, Violation> {
         let limits = HeadLimits::new(usize::MAX, usize::MAX, usize::MAX);
         let parsed = ResponseParser::new(limits).parse(&bytes)?.ok_or(Violation::Truncated)?;
         Ok(Self::new(Bytes::from(bytes), parsed))
@@ -111,17 +112,17 @@ impl UpstreamHead {
     }
 
     /// Returns the head with another status.
-    pub(crate) fn with_status(&self, status: u16) -> Option<Self> {
+    pub(crate) fn with_status(&self, status: u16) -> Result<Self, InvalidHead> {
         if status == self.status() {
-            return Some(self.clone());
+            return Ok(self.clone());
         }
         let mut bytes = Vec::with_capacity(self.bytes.len());
-        http1::write_status_line(&mut bytes, status, b"").ok()?;
+        http1::write_status_line(&mut bytes, status, b"")?;
         for field in self.fields().iter() {
-            http1::write_field(&mut bytes, field.name, field.value).ok()?;
+            http1::write_field(&mut bytes, field.name, field.value)?;
         }
         bytes.extend_from_slice(b"\r\n");
-        Self::parsed(bytes)
+        Ok(Self::written(bytes)?)
     }
 
     /// Returns the head of other content without a coding, with this status and media type; `None` if a part cannot be written.
@@ -227,6 +228,13 @@ mod tests {
         let other = head.with_content(400, "application/json").unwrap();
         let names: Vec<_> = other.fields().iter().map(|field| field.name).collect();
         assert_eq!((other.status(), names), (400, vec![&b"x-id"[..], b"content-type"]));
+    }
+
+    #[test]
+    fn a_head_with_an_invalid_status_says_so() {
+        let head = of_http2(&[("x-id", "1")]).unwrap();
+        assert_eq!(head.with_status(99).err(), Some(InvalidHead::Part(InvalidPart::Status)));
+        assert_eq!(head.with_status(206).unwrap().status(), 206);
     }
 
     #[test]

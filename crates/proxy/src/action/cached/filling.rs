@@ -7,14 +7,14 @@ use access::{Subject, Timestamp};
 use bytes::Bytes;
 use config::snapshot::Auth;
 use config::snapshot::credentials::KEY_HEADERS;
-use http1::{InvalidPart, KnownName};
+use http1::KnownName;
 use meter::rate::RateLevel;
 
 use super::super::forward::{FillEdits, ForwardedRoute, forward_to, is_event_stream};
 use super::super::{ActionResponse, ChangedResponse, RelayedResponse};
 use super::arrival::{ArrivingContent, Received, read_available};
 use super::request::{CachedRequest, varies_by_own_field};
-use super::response::{arriving_response, response_of, status_field};
+use super::response::{UnsendableResponse, arriving_response, response_of, status_field};
 use crate::account::RequestAccount;
 use crate::account::cache_result::CacheResult;
 use crate::account::client::Client;
@@ -120,7 +120,7 @@ impl Filling {
         let pieces = match read_available(&mut content, bytes_max, account.request.read_at()) {
             Received::Whole(whole) => {
                 let head = stored_head(&head, u64::try_from(whole.len()).ok(), received_at);
-                let head = head.ok_or_else(|| unwritable(InvalidPart::Status))?;
+                let head = head.map_err(UnsendableResponse::Stored)?;
                 let stored = self.fill.store(storable.response(account, head, whole));
                 let result = account.cache.unwrap_or(CacheResult::Miss);
                 return Ok(ActionResponse::Changed(response_of(account, &stored, result)?, rate));
@@ -131,11 +131,10 @@ impl Filling {
         let shared = SharedContent::new(announced);
         let (pieces, end) = pieces;
         pieces.into_iter().for_each(|piece| shared.push(piece));
-        let arriving_head = stored_head(&head, announced, received_at);
-        let arriving_head = arriving_head.ok_or_else(|| unwritable(InvalidPart::Status))?;
+        let arriving_head = stored_head(&head, announced, received_at).map_err(UnsendableResponse::Stored)?;
         let response = storable.response(account, arriving_head, Bytes::new());
         let arriving = Arc::new(ArrivingResponse { response, content: shared });
-        let reader = arriving.content.reader().ok_or_else(|| unwritable(InvalidPart::Status))?;
+        let reader = arriving.content.reader().ok_or(UnsendableResponse::Content)?;
         let handled = arriving_response(account, &arriving.response, reader, admission);
         if let Some(end) = end {
             arriving.content.end(end);
@@ -147,7 +146,7 @@ impl Filling {
         let request = account.request.head.clone();
         let head = *head;
         let complete = move |content: Bytes| {
-            let head = stored_head(&head, u64::try_from(content.len()).ok(), received_at)?;
+            let head = stored_head(&head, u64::try_from(content.len()).ok(), received_at).ok()?;
             Some(StoredResponse::new(head, content, freshness, &request, tags))
         };
         let request = account.request.head.clone();
@@ -170,7 +169,7 @@ impl Filling {
         let stored = self.judged(account, &head.head, requested_at);
         let stored = if length <= self.request.entry_bytes_max() { stored } else { None };
         if let Some(storable) = stored
-            && let Some(head) = stored_head(&head, Some(length), received_at)
+            && let Ok(head) = stored_head(&head, Some(length), received_at)
         {
             // The copy does not hold the memory that the client has for bodies.
             let stored = self.fill.store(storable.response(account, head, Bytes::copy_from_slice(&content)));
@@ -192,7 +191,7 @@ impl Filling {
         requested_at: Timestamp,
     ) -> Result<ChangedResponse, Problem> {
         let received_at = account.request.wall_at();
-        let head = updated_head(stale, confirmation, received_at).ok_or_else(|| unwritable(InvalidPart::Status))?;
+        let head = updated_head(stale, confirmation, received_at).map_err(UnsendableResponse::Updated)?;
         let content = stale.content.clone();
         let stored = match self.judged(account, &head, requested_at) {
             Some(Storable { freshness, tags }) => {

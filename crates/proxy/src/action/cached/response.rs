@@ -1,7 +1,9 @@
 //! The responses of a cache to its requests.
 
-use http1::{InvalidPart, KnownName};
+use access::Refusal;
+use http1::KnownName;
 use meter::AdmissionInfo;
+use thiserror::Error;
 
 use super::super::{ActionResponse, ChangedResponse, RelayedResponse};
 use crate::account::RequestAccount;
@@ -10,9 +12,28 @@ use crate::bytes::shared_content::SharedContentReader;
 use crate::forward::{BorrowedConnection, UpstreamContent, UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
 use crate::upstream::download::Download;
-use crate::upstream::response_head::RelayedHead;
+use crate::upstream::response_head::{InvalidHead, RelayedHead};
 use crate::worker::response_cache::stored::StoredResponse;
 use crate::worker::response_cache::{is_unmodified, selected};
+
+/// Why a response cannot be stored, or sent from the cache.
+#[derive(Debug, Clone, Copy, Error)]
+pub(super) enum UnsendableResponse {
+    #[error("the head of the response cannot be stored")]
+    Stored(#[source] InvalidHead),
+    #[error("the head of the stored response cannot be updated")]
+    Updated(#[source] InvalidHead),
+    #[error("the stored response cannot be sent with another status")]
+    Selected(#[source] InvalidHead),
+    #[error("the beginning of the content is missing")]
+    Content,
+}
+
+impl From<UnsendableResponse> for Problem {
+    fn from(error: UnsendableResponse) -> Self {
+        Self::new(Refusal::Internal, "the response cannot be sent from the cache").because(&error)
+    }
+}
 
 /// Returns the part of a complete response that the request gets.
 pub(super) fn response_of(
@@ -59,7 +80,7 @@ fn head_of(
     let result = account.cache.unwrap_or(CacheResult::Bypass);
     let now = account.request.wall_at();
     let freshness = stored.freshness();
-    let head = stored.head.with_status(status).ok_or_else(|| unwritable(InvalidPart::Status))?;
+    let head = stored.head.with_status(status).map_err(UnsendableResponse::Selected)?;
     let mut head = account.request.worker().relayed_heads.take(head);
     head.may_have_trailers = false;
     let edits = &mut head.edits;

@@ -70,7 +70,7 @@ pub(super) fn reword(
     let request_id = account.request.id.to_string();
     let own_words = context_error(call.provider_format(), head.status(), read.body, &request_id);
     let Some(body) = own_words else { return Ok(()) };
-    if let Some(head) = head.with_status(BAD_REQUEST) {
+    if let Ok(head) = head.with_status(BAD_REQUEST) {
         answered.head.head = head;
     }
     put_body(answered, body)

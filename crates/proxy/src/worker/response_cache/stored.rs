@@ -12,7 +12,7 @@ use http1::{Field, Fields, KnownName};
 use super::freshness::Freshness;
 use crate::bytes::shared_content::SharedContent;
 use crate::client::head::Head;
-use crate::upstream::response_head::{RelayedHead, UpstreamHead};
+use crate::upstream::response_head::{InvalidHead, RelayedHead, UpstreamHead};
 
 /// Maximum number of tags of a response. A response with more is not stored, because no tag would be forgotten.
 const TAGS_MAX: usize = 128;
@@ -159,7 +159,11 @@ pub(super) fn values_of(request: &Head, name: &[u8]) -> Box<[u8]> {
 }
 
 /// Returns the head of a response as it is stored. `length` is that of the content, if it is known.
-pub(crate) fn stored_head(relayed: &RelayedHead, length: Option<u64>, received_at: Timestamp) -> Option<UpstreamHead> {
+pub(crate) fn stored_head(
+    relayed: &RelayedHead,
+    length: Option<u64>,
+    received_at: Timestamp,
+) -> Result<UpstreamHead, InvalidHead> {
     let received = relayed.edits.kept(relayed.head.fields()).chain(relayed.edits.added());
     written(relayed.head.status(), received.filter(|field| !is_of_hop(field.name)), length, received_at)
 }
@@ -169,7 +173,7 @@ pub(crate) fn updated_head(
     stored: &StoredResponse,
     relayed: &RelayedHead,
     received_at: Timestamp,
-) -> Option<UpstreamHead> {
+) -> Result<UpstreamHead, InvalidHead> {
     let new = relayed.edits.kept(relayed.head.fields()).chain(relayed.edits.added());
     let new: Vec<Field<'_>> = new.filter(|field| !is_of_hop(field.name) && !is_of_content(field.name)).collect();
     let is_updated = |name: &[u8]| new.iter().any(|field| field.name.eq_ignore_ascii_case(name));
@@ -206,26 +210,26 @@ fn written<'a>(
     fields: impl Iterator<Item = Field<'a>>,
     length: Option<u64>,
     received_at: Timestamp,
-) -> Option<UpstreamHead> {
+) -> Result<UpstreamHead, InvalidHead> {
     let mut lines = Vec::with_capacity(1024);
-    http1::write_status_line(&mut lines, status, b"").ok()?;
+    http1::write_status_line(&mut lines, status, b"")?;
     let mut has_date = false;
     for field in fields {
         if ["age", "content-length"].iter().any(|own| field.name.eq_ignore_ascii_case(own.as_bytes())) {
             continue;
         }
         has_date |= field.known == Some(KnownName::Date);
-        http1::write_field(&mut lines, field.name, field.value).ok()?;
+        http1::write_field(&mut lines, field.name, field.value)?;
     }
     if !has_date {
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_micros(received_at.0);
-        http1::write_field(&mut lines, b"date", httpdate::fmt_http_date(at).as_bytes()).ok()?;
+        http1::write_field(&mut lines, b"date", httpdate::fmt_http_date(at).as_bytes())?;
     }
     if status != 204
         && let Some(length) = length
     {
-        http1::write_field(&mut lines, b"content-length", length.to_string().as_bytes()).ok()?;
+        http1::write_field(&mut lines, b"content-length", length.to_string().as_bytes())?;
     }
     lines.extend_from_slice(b"\r\n");
-    UpstreamHead::parsed(lines)
+    Ok(UpstreamHead::written(lines)?)
 }
