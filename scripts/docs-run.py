@@ -10,7 +10,8 @@ by those of the run. A server that a block starts must open its ports, and is th
 
 A guide (docs/reselling.md and docs/guides/) is executed from top to bottom in a folder of its own. A block of YAML is saved as
 `tollgate.yaml`, after `tollgate check`: alone, or over the keys of earlier blocks. A server that the guide starts runs until it
-starts another one, with the mock in place of providers; a guide that starts none has a demo server.
+starts another one, with the mock in place of providers; a guide that starts none has a demo server. Then it is executed once more
+in the same folder: a command may fail there, as its user exists, but with a message, and the server must be ready in the end.
 """
 
 import json
@@ -66,7 +67,7 @@ served() {
 
 # The commands of a guide that starts servers: each runs until the guide ends or starts another server.
 KEPT = r"""
-trap '[ -z "$mock" ] || kill $mock; [ -z "$server" ] || kill $server' EXIT
+trap '[ -z "$mock" ] || kill $mock; [ -z "$server" ] || { kill $server; wait $server || true; }' EXIT
 serve() {
     if [ -n "$server" ]; then kill $server; wait $server || true; fi
     tollgate serve --listen "127.0.0.1:$PROXY" --addr "127.0.0.1:$CONTROL" "$@" >server.out 2>server.log & server=$!
@@ -76,6 +77,26 @@ keep() {
     "$@" >mock.out 2>mock.log & mock=$!
     until [ -s mock.out ] || [ -s mock.log ]; do kill -0 $mock || return 1; sleep 0.1; done
 }
+"""
+
+
+# The second execution of a guide. A server is a process of its own, so that it can be killed.
+AGAIN = r"""
+set +e
+rm -f again.log
+tollgate() {
+    case $1 in serve | mock) exec tollgate "$@" ;; esac
+    command tollgate "$@" 2>again.err
+    local code=$?
+    cat again.err >&2
+    if [ $code -gt 2 ] || { [ $code -ne 0 ] && [ ! -s again.err ]; }; then echo "exit status $code: tollgate $*" >>again.log; fi
+    return $code
+}
+"""
+AGAIN_CHECKS = r"""
+curl -fsS "http://127.0.0.1:$CONTROL/readyz" >/dev/null || echo "the server is not ready" >>again.log
+[ ! -s again.log ] || { cat again.log >&2; exit 1; }
+true
 """
 
 
@@ -288,7 +309,10 @@ def run_guide(page, binary, work):
         script, errors = script_of_guide(page, place)
         for error in errors:
             print(f"docs-run: {page}: a configuration is invalid\n{error}", file=sys.stderr)
-        return run(page, place, KEPT if starts else FUNCTIONS, script) and not errors
+        functions = KEPT if starts else FUNCTIONS
+        if errors or not run(page, place, functions, script):
+            return False
+        return run(page, place, functions + AGAIN, script + AGAIN_CHECKS)
     finally:
         if not starts:
             place.end()
