@@ -11,7 +11,7 @@ import { useSite } from "@/lib/queries";
 /** The name of the gateway, once it is known. */
 export function BrandName() {
   const site = useSite();
-  return <b className="semi truncate text-[15px]">{site.data?.name ?? ""}</b>;
+  return <b className="semi truncate text-[0.9375rem]">{site.data?.name ?? ""}</b>;
 }
 
 /** The mark and the name, which lead to the landing page. */

@@ -92,7 +92,7 @@ function MoreFields({ form, apiKey, currency }: KeyFieldsProps) {
       {isAdmin && apiKey && <Field label={t.keys.labels} hint={t.keys.labelsHint} className="mono" {...form.field("labels")} />}
       {isAdmin && (
         <fieldset className="grid gap-4 sm:grid-cols-2">
-          <legend className="mb-3 text-[13px] font-semibold">{t.keys.budgets}</legend>
+          <legend className="mb-3 text-[0.8125rem] font-semibold">{t.keys.budgets}</legend>
           {BUDGET_FIELDS.map((name) => (
             <Field
               key={name}

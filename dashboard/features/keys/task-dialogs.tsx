@@ -41,7 +41,7 @@ export function RotateDialog({ apiKey, onClose, onRotated }: TaskProps & { onRot
     <Dialog title={t.keys.rotateTitle(apiKey.label)} description={t.keys.rotateText} onClose={onClose} footer={footer}>
       <FailedNote title={t.keys.failed} error={rotate.error} />
       <fieldset className="grid gap-2.5">
-        <legend className="mb-2 text-[13px] font-medium">{t.keys.grace}</legend>
+        <legend className="mb-2 text-[0.8125rem] font-medium">{t.keys.grace}</legend>
         {GRACES.map((choice) => (
           <label key={choice} className="chk">
             <input type="radio" name="grace" value={choice} checked={choice === grace} onChange={() => setGrace(choice)} />

@@ -39,7 +39,7 @@ export function PlanDialog({ plan, onClose }: { plan: Plan | undefined; onClose(
         <Field label={t.plans.rate} hint={t.plans.rateHint} inputMode="numeric" placeholder={t.keys.noLimit} {...form.field("rate")} />
       </div>
       <fieldset className="grid gap-3">
-        <legend className="mb-1 text-[13px] font-medium">{t.plans.budgetsOfEach}</legend>
+        <legend className="mb-1 text-[0.8125rem] font-medium">{t.plans.budgetsOfEach}</legend>
         <div className="grid gap-4 sm:grid-cols-2">
           {BUDGET_FIELDS.map(([measure, per]) => (
             <Field

@@ -61,7 +61,7 @@ export function Settings({ call, secret, prefix, models, errors, onChange, onSec
           <label htmlFor={ids.system}>{t.playground.system}</label>
           <textarea id={ids.system} className="in" rows={3} placeholder={t.playground.none} value={call.system} onChange={(event) => onChange({ system: event.target.value })} />
         </div>
-        <div className="grid grid-cols-2 gap-3">
+        <div className="pair">
           <Field label={t.playground.maxTokens} inputMode="numeric" placeholder={t.playground.default} className="num" value={call.maxTokens} error={errors.maxTokens} onChange={(event) => onChange({ maxTokens: event.target.value.trim() })} />
           <Field label={t.playground.temperature} inputMode="decimal" placeholder={t.playground.default} className="num" value={call.temperature} error={errors.temperature} onChange={(event) => onChange({ temperature: event.target.value.trim() })} />
         </div>

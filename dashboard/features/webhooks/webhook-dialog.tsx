@@ -51,7 +51,7 @@ export function WebhookDialog({ webhook, onClose, onCreated }: WebhookDialogProp
     <FormDialog title={title} text={t.webhooks.addText} action={webhook ? t.webhooks.save : t.webhooks.add} isBusy={form.busy} error={create.error ?? change.error} onSubmit={form.submit} onClose={onClose}>
       <Field label={t.webhooks.url} hint={t.webhooks.urlHint} type="url" inputMode="url" autoComplete="off" autoFocus maxLength={2048} {...form.field("url")} />
       <fieldset className="grid gap-2.5">
-        <legend className="mb-1 text-[13px] font-medium">{t.webhooks.events}</legend>
+        <legend className="mb-1 text-[0.8125rem] font-medium">{t.webhooks.events}</legend>
         {choice(ALL, t.webhooks.all)}
         {GROUPS.map((group) => choice(`${group}.*`, t.webhooks.groups[group]))}
         <details>
