@@ -4,7 +4,7 @@
 //!
 //! Read in this order: [`id`], [`amounts`], [`text`], [`time`] and [`refusal`]; then [`people`], [`credentials`], [`limits`] and
 //! [`principal`]; [`exchange::directory`], which maps the hash of a key to a [`Principal`], and the rest of [`exchange`], which nodes
-//! share; [`network`] for addresses.
+//! share; [`network`] for addresses; [`only()`] for values that may be present once.
 
 pub mod amounts;
 mod cache;
@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod id;
 pub mod limits;
 pub mod network;
+mod only;
 pub mod people;
 pub mod principal;
 pub mod refusal;
@@ -41,6 +42,7 @@ pub use limits::bounds::{ControlScope, KeyBounds};
 pub use limits::budget::{Budget, BudgetId, BudgetScope, LimitPeriod, Measure};
 pub use limits::plan::Plan;
 pub use network::client_program::ClientProgram;
+pub use only::only;
 pub use people::labels::{LabelId, LabelSet};
 pub use people::subject::{Caller, Subject, SubjectKind, SubjectName, SubjectText};
 pub use people::subject_id::SubjectId;

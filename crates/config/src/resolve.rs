@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Credits, Refusal, Timestamp};
+use access::{Credits, Refusal, Timestamp, only};
 use ai::price::{Expiry, Price, Prices, TokenLimits, server_tools, undated};
 use ai::{Endpoint, ProviderKind, ProviderPaths};
 
@@ -154,9 +154,7 @@ impl Traffic {
             of_model.map(|of| (of != format, !is_of_kind(provider)))
         };
         let nearest = self.providers.iter().filter_map(far).min()?;
-        let mut serving = self.providers.iter().filter(|provider| far(provider) == Some(nearest));
-        let first = serving.next()?;
-        if serving.next().is_none() { Some(first) } else { None }
+        only(self.providers.iter().filter(|provider| far(provider) == Some(nearest)))
     }
 
     /// Returns the providers that are on, and those that a stored credential switches on.

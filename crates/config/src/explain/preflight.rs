@@ -1,14 +1,15 @@
 //! CORS preflight requests: the gateway responds to them before authentication and limits, on the route of the call that
 //! they announce.
 
+use access::only;
+
 use super::action::plain;
 use super::{Explanation, WrittenRequest};
 use crate::snapshot::{Selection, Snapshot, is_announced_method};
 
 /// Returns the call that a preflight request announces, if its route has `cors`.
 pub(super) fn announced(snapshot: &Snapshot, request: &WrittenRequest) -> Option<WrittenRequest> {
-    let mut origins = request.field("origin");
-    if request.method != "OPTIONS" || origins.next().is_none() || origins.next().is_some() {
+    if request.method != "OPTIONS" || only(request.field("origin")).is_none() {
         return None;
     }
     let method = request.field("access-control-request-method").next()?;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use access::only;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -65,11 +66,7 @@ fn open(headers: &mut HeaderMap, is_preflight: bool) {
 
 /// The origin of a request, if its pages may send requests.
 fn listed(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    let origin = origins.next()?;
-    if origins.next().is_some() {
-        return None;
-    }
+    let origin = only(headers.get_all(header::ORIGIN).iter())?;
     let allowed = &app.live.load().process.control.allowed_origins;
     allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
 }

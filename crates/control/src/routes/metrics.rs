@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::{Refusal, Secret};
+use access::{Refusal, Secret, only};
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::uri::Authority;
@@ -71,11 +71,7 @@ fn is_local(address: Address, headers: &HeaderMap) -> bool {
 /// Whether `Host` is `localhost` or a loopback address. In a DNS rebinding attack, a browser on this machine sends the
 /// request and could read the response, but `Host` then contains the attacker's name.
 fn has_loopback_host(headers: &HeaderMap) -> bool {
-    let mut all = headers.get_all(header::HOST).iter();
-    let Some(host) = all.next() else { return false };
-    if all.next().is_some() {
-        return false;
-    }
+    let Some(host) = only(headers.get_all(header::HOST).iter()) else { return false };
     let Ok(host) = Authority::try_from(host.as_bytes()) else { return false };
     let literal = host.host().trim_start_matches('[').trim_end_matches(']');
     let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
@@ -84,11 +80,7 @@ fn has_loopback_host(headers: &HeaderMap) -> bool {
 
 /// Whether the request carries the token, compared in constant time.
 fn has_metrics_token(headers: &HeaderMap, expected: &Secret) -> bool {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(authorization) = all.next() else { return false };
-    if all.next().is_some() {
-        return false;
-    }
+    let Some(authorization) = only(headers.get_all(header::AUTHORIZATION).iter()) else { return false };
     let bearer = authorization.to_str().ok().and_then(|text| text.split_once(' '));
     bearer.is_some_and(|(scheme, token)| {
         scheme.eq_ignore_ascii_case("bearer") && Secret::new(token.trim().to_owned()) == *expected

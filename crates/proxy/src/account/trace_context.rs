@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use access::RequestId;
+use access::{RequestId, only};
 use config::snapshot::Traces;
 use http1::{HeadEdits, InvalidPart, KnownName};
 
@@ -53,12 +53,8 @@ impl TraceContext {
     /// Continues the client's trace under its trace id; without a valid one, a trace begins with the request's own id (W3C
     /// Trace Context, 3.2). `traces` decides whether it is sampled.
     pub(crate) fn from_head(head: &Head, id: RequestId, traces: Option<&Traces>) -> Self {
-        let mut parents = head.fields().all(KnownName::Traceparent);
         // Several fields are not one valid value.
-        let received = match (parents.next(), parents.next()) {
-            (Some(value), None) => text(value).and_then(parse),
-            _ => None,
-        };
+        let received = only(head.fields().all(KnownName::Traceparent)).and_then(text).and_then(parse);
         let own = *id.0.as_bytes();
         let [.., a, b, c, d, e, f, g, h] = own;
         let span_id = [a, b, c, d, e, f, g, h];

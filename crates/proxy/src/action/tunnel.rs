@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use access::Refusal;
+use access::{Refusal, only};
 use base64ct::{Base64, Encoding as _};
 use http::{HeaderValue, header};
 use http1::KnownName;
@@ -53,7 +53,7 @@ pub(super) fn check(head: &Head) -> Result<(), Problem> {
             return Err(Problem::new(Refusal::BadRequest, message));
         }
     }
-    let is_valid = key(head).is_some_and(|key| {
+    let is_valid = only(keys(head)).is_some_and(|key| {
         let mut nonce = [0; NONCE_BYTES];
         Base64::decode(key, &mut nonce).is_ok_and(|nonce| nonce.len() == NONCE_BYTES)
     });
@@ -61,22 +61,18 @@ pub(super) fn check(head: &Head) -> Result<(), Problem> {
     if is_valid { Ok(()) } else { Err(Problem::new(Refusal::BadRequest, message)) }
 }
 
-/// Returns the key of the request, if there is exactly one.
-fn key(head: &Head) -> Option<&[u8]> {
-    let mut keys = head.fields().all(KnownName::SecWebsocketKey);
-    let first = keys.next()?;
-    if keys.next().is_none() { Some(first) } else { None }
+fn keys(head: &Head) -> impl Iterator<Item = &[u8]> {
+    head.fields().all(KnownName::SecWebsocketKey)
 }
 
 /// Whether the upstream has accepted this request: the response has the hash of its key (RFC 6455, 4.1).
 fn is_accepted(head: &Head, response: &UpstreamHead) -> bool {
-    let Some(key) = key(head) else { return false };
+    let Some(key) = only(keys(head)) else { return false };
     let mut hash = Sha1::new();
     hash.update(key);
     hash.update(ACCEPT_TEXT);
     let expected = Base64::encode_string(&hash.digest().bytes());
-    let mut accepted = response.fields().all(KnownName::SecWebsocketAccept);
-    accepted.next() == Some(expected.as_bytes()) && accepted.next().is_none()
+    only(response.fields().all(KnownName::SecWebsocketAccept)) == Some(expected.as_bytes())
 }
 
 /// Counts the tunnel that the request asks for.

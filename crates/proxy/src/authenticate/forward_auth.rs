@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use access::credentials::basic::CredentialDigest;
-use access::{Refusal, Subject, SubjectText};
+use access::{Refusal, Subject, SubjectText, only};
 use bytes::Bytes;
 use config::snapshot::ServiceEntry;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
@@ -113,11 +113,7 @@ fn judge(
     }
     let subject = match &entry.subject {
         Some(name) => {
-            let mut values = head.fields().named(name.as_bytes());
-            let value = match (values.next(), values.next()) {
-                (Some(value), None) => std::str::from_utf8(value).ok(),
-                _ => None,
-            };
+            let value = only(head.fields().named(name.as_bytes())).and_then(|value| std::str::from_utf8(value).ok());
             let sub = value.and_then(SubjectText::parse).ok_or(ServiceError::Subject)?;
             Subject::Token { issuer: entry.name.clone(), sub }
         }

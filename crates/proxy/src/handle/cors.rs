@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use access::only;
 use ai::Endpoint;
 use bytes::Bytes;
 use config::snapshot::{Cors, RoutePolicy, Snapshot, Traffic, is_announced_method};
@@ -126,9 +127,7 @@ fn no_content() -> Response<Bytes> {
 
 /// Returns the value of `Origin`, if the head has exactly one.
 fn only_origin(head: &Head) -> Option<&[u8]> {
-    let mut origins = head.fields().all(KnownName::Origin);
-    let first = origins.next()?;
-    if origins.next().is_none() { Some(first) } else { None }
+    only(head.fields().all(KnownName::Origin))
 }
 
 /// Returns the method of the call that a preflight request announces.

@@ -2,6 +2,7 @@
 //!
 //! Such a reader writes `true:` for the key `on:`, and `false` for the value `off`. Both spellings have the same meaning.
 
+use access::only;
 use serde_json::{Value as Json, json};
 
 use crate::spec::SectionSpec;
@@ -22,9 +23,7 @@ pub(crate) fn is_spelling(text: &str, word: &str) -> bool {
 
 /// Returns the word of which `text` is the boolean, if it is one word only.
 pub(crate) fn written<'w>(text: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let mut meant = words.filter(|word| is_spelling(text, word));
-    let word = meant.next()?;
-    meant.next().is_none().then_some(word)
+    only(words.filter(|word| is_spelling(text, word)))
 }
 
 /// Returns the values of JSON that mean `word`.
