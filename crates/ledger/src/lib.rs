@@ -58,7 +58,7 @@ pub use usage::{
     Overview, OverviewKey, OverviewModel, PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX,
     REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt, RequestDetails, RequestFilter, RequestKey, RequestKind,
     RequestLine, RequestPage, RequestPlace, RequestSubject, ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX,
-    ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep, SeriesUser, TopLists, UnpricedModel,
-    UsageOf, UsageSeries, UserUse,
+    ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep, SeriesUser, TopLists, UnpricedModel, UsageOf,
+    UsageSeries, UserUse,
 };
 pub use usage_totals::UsageTotals;

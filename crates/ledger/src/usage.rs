@@ -34,7 +34,7 @@ pub use requests::{
     RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace, RequestSubject,
 };
 pub use scope::{KeyOwner, UsageOf};
-pub use scope_overview::{RankedRoute, RankedUser, ScopeKey, ScopeOverview, TopLists, UserUse};
+pub use scope_overview::{RankedRoute, RankedUser, ScopeOverview, TopLists, UserUse};
 pub use series::{
     GroupName, GroupSeries, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, SeriesFigures, SeriesFilter, SeriesGroup,
     SeriesStep, SeriesUser, UsageSeries,

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use ledger::{Overview, OverviewKey, OverviewModel, RequestLine, ResultTotals};
 use meter::BudgetId;
 use serde::{Deserialize, Serialize};
+use store::User;
 use telemetry::Metrics;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -187,6 +188,27 @@ impl From<&Plan> for OverviewPlanView {
     }
 }
 
+impl OverviewResponse {
+    /// Returns the figures of an overview, with its newest requests as `item` returns them.
+    fn from_overview(overview: Overview, today: Day, item: fn(RequestLine) -> RequestItem) -> Self {
+        Self {
+            user: None,
+            plan: None,
+            quota: None,
+            users: None,
+            routes: None,
+            budgets: Vec::new(),
+            today: Today { date: date(today), used: UsageFigures::from(&overview.today), pending_credits: 0 },
+            month: Month { since: date(first_of_month(today)), used: UsageFigures::from(&overview.month) },
+            latency: Latency::from_requests(&overview.newest),
+            keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
+            models: overview.models.into_iter().map(OverviewModelView::from).collect(),
+            errors: OverviewErrorRate::from_results(overview.results_today),
+            recent: overview.newest.into_iter().take(RECENT).map(item).collect(),
+        }
+    }
+}
+
 impl From<OverviewKey> for OverviewKeyView {
     fn from(key: OverviewKey) -> Self {
         Self {
@@ -197,7 +219,7 @@ impl From<OverviewKey> for OverviewKeyView {
             created_at: rfc3339(key.created_at),
             expires_at: key.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),
-            user: None,
+            user: key.owner.map(KeyOwnerView::from),
             today: UsageFigures::from(&key.today),
             month: UsageFigures::from(&key.month),
         }
@@ -293,51 +315,37 @@ pub(super) async fn overview(
     };
     let user = UsageScope::id(&caller, user_id)?;
     let today = app.clock.now().day();
-    let since = first_of_month(today);
-    let mut overview = read(&app, user, since, today).await?;
-    let no = overview.user.no;
+    let (mut owner, mut overview) = read(&app, user, today).await?;
+    let no = owner.no;
     if Credits(overview.today.credits) < quota::settled(&app, no, today) {
         quota::recorded(&app, no, today).await?;
-        overview = read(&app, user, since, today).await?;
+        (owner, overview) = read(&app, user, today).await?;
     }
-    let scope = UsageScope { user, no, plan: Arc::new(overview.user.plan.clone()) };
+    let scope = UsageScope { user, no, plan: Arc::new(owner.plan.clone()) };
     let key = budgets::BudgetKey::from_caller(&caller, &scope);
     let query = BudgetQuery { role: caller.role, scope: &scope, key };
     let budgets = budgets::holding(app.budget_sources(&app.live.load_full()), query, today).await?;
-    Ok(Json(response(&app, overview, budgets, today)))
+    Ok(Json(OverviewResponse { budgets, ..response(&app, &owner, overview, today) }))
 }
 
-async fn read(app: &App, user: UserId, since: Day, today: Day) -> Result<Overview, Problem> {
-    let found = app.ledger.overview(user, since, today).await?;
+async fn read(app: &App, user: UserId, today: Day) -> Result<(User, Overview), Problem> {
+    let found = app.ledger.overview(user, [first_of_month(today), today]).await?;
     // The user does not exist, or a restored store is older than the credential and does not contain the user.
     found.ok_or_else(usage_scope::no_such_user)
 }
 
-fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, today: Day) -> OverviewResponse {
-    let user = &overview.user;
+fn response(app: &App, user: &User, overview: Overview, today: Day) -> OverviewResponse {
     let of_user = BudgetId::credits_a_day(meter::BudgetScope::User(user.no));
     let recorded = Credits(overview.today.credits);
     let used = app.meter.as_ref().map_or(Credits::ZERO, |meter| meter.used(of_user, today).credits()).max(recorded);
     let quota = Quota::new(user.plan.credits_per_day, used, today);
     let pending_credits = quota::pending(&quota, recorded);
-    let latency = Latency::from_requests(&overview.newest);
+    let mut response = OverviewResponse::from_overview(overview, today, RequestItem::from);
+    response.today.pending_credits = pending_credits.0;
     OverviewResponse {
         user: Some(Account::from(user)),
         plan: Some(OverviewPlanView::from(&user.plan)),
         quota: Some(quota),
-        users: None,
-        routes: None,
-        budgets,
-        today: Today {
-            date: date(today),
-            used: UsageFigures::from(&overview.today),
-            pending_credits: pending_credits.0,
-        },
-        month: Month { since: date(first_of_month(today)), used: UsageFigures::from(&overview.month) },
-        keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
-        models: overview.models.into_iter().map(OverviewModelView::from).collect(),
-        latency,
-        errors: OverviewErrorRate::from_results(overview.results_today),
-        recent: overview.newest.into_iter().take(RECENT).map(RequestItem::from).collect(),
+        ..response
     }
 }

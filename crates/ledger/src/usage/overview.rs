@@ -1,4 +1,5 @@
-//! Data of a user's first page, in four queries whose cost does not depend on the number of requests.
+//! The overview of a scope: sums, keys, models and the newest requests. That of a user takes four queries whose cost does not
+//! depend on the number of requests.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -10,18 +11,18 @@ use store::accounts::users::{User, UserRow, user_columns};
 use store::sql::{statements, timestamp, unsigned};
 use uuid::Uuid;
 
-use super::requests::RequestLine;
-use super::scope::UsageOf;
+use super::requests::{RequestFilter, RequestLine};
+use super::scope::{KeyOwner, UsageOf};
 use super::sums::{ResultTotals, ResultsRow, SumsRow, charged, charged_of_sums, results, sums, sums_of_sums};
 use crate::handle::Ledger;
 use crate::usage_totals::UsageTotals;
 
-/// Maximum number of keys in the overview; keys that were used in the month come first.
-const KEYS_MAX: u32 = 100;
+/// Maximum number of keys in the overview.
+pub(super) const KEYS_MAX: u32 = 100;
 /// Maximum number of models in the overview.
-pub(super) const MODELS_MAX: u32 = 20;
+const MODELS_MAX: u32 = 20;
 /// Maximum number of newest requests in the overview.
-pub(super) const REQUESTS_MAX: u32 = 50;
+const REQUESTS_MAX: u32 = 50;
 
 // KEYS joins the user with rows of three kinds. First, usage per key, today and in the month (both if the day is
 // today), for the keys that used the most credits. Second, usage of all other keys together, whose number is null.
@@ -76,17 +77,23 @@ fn results_of_day(of: UsageOf, has_key: bool) -> String {
     format!("SELECT {results} FROM {from} day = $2")
 }
 
-/// Usage of a user in a month and on its last day.
+/// Usage in a month and on its last day, by key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UsageByKey {
+    pub(super) today: UsageTotals,
+    pub(super) month: UsageTotals,
+    pub(super) keys: Vec<OverviewKey>,
+}
+
+/// Usage of a scope in a month and on its last day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
-    /// User of the overview.
-    pub user: User,
     /// Usage on the last day, with all keys.
     pub today: UsageTotals,
     /// Usage in the month, including the last day.
     pub month: UsageTotals,
-    /// Keys that were used in the month, most credits first; then unused keys that are not revoked, newest first. At
-    /// most 100.
+    /// At most 100 keys. Of a user: those that were used in the month, most credits first; then unused keys that are not
+    /// revoked, newest first. Of any other scope: the keys that cost the most in the month.
     pub keys: Vec<OverviewKey>,
     /// Models of the month, most used first. At most 20.
     pub models: Vec<OverviewModel>,
@@ -115,6 +122,8 @@ pub struct OverviewKey {
     pub revoked_at: Option<Timestamp>,
     /// Time at which the key was created.
     pub created_at: Timestamp,
+    /// The user who owns the key; `None` in the overview of this user.
+    pub owner: Option<KeyOwner>,
     /// Usage on the last day.
     pub today: UsageTotals,
     /// Usage in the month.
@@ -172,6 +181,7 @@ impl OverviewKeyRow {
             expires_at: self.expires_at.map(timestamp),
             revoked_at: self.revoked_at.map(timestamp),
             created_at: timestamp(self.made_at?),
+            owner: None,
             today: UsageTotals::default(),
             month: UsageTotals::default(),
         })
@@ -179,24 +189,43 @@ impl OverviewKeyRow {
 }
 
 impl Ledger {
-    /// Returns the usage of a user on `today` and from `since` until `today`, and the newest requests; `None` if the
-    /// user does not exist.
+    /// Returns a user and the usage on `today` and from `since` until `today`; `None` if the user does not exist.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn overview(&self, user: UserId, since: Day, today: Day) -> Result<Option<Overview>, DatabaseError> {
+    pub async fn overview(
+        &self,
+        user: UserId,
+        [since, today]: [Day; 2],
+    ) -> Result<Option<(User, Overview)>, DatabaseError> {
         let keys = self.store.query(KEYS).bind(user.0).bind(i64::from(KEYS_MAX));
         let keys: Vec<OverviewKeyRow> = keys.bind(i64::from(since.0)).bind(i64::from(today.0)).all().await?;
-        let Some(mut overview) = gather(keys)? else { return Ok(None) };
-        let no = overview.user.no;
-        overview.models = self.models(no.into(), None, [since, today]).await?;
-        overview.results_today = self.results_of_day(no.into(), None, today).await?;
-        overview.newest = self.newest_requests(no, REQUESTS_MAX).await?;
-        Ok(Some(overview))
+        let Some((user, used)) = gather(keys)? else { return Ok(None) };
+        let overview = self.with_models(user.no.into(), None, [since, today], used).await?;
+        Ok(Some((user, overview)))
+    }
+
+    /// Adds the models, the results and the newest requests of a scope, or of one key of it, to the usage by key.
+    pub(super) async fn with_models(
+        &self,
+        of: UsageOf,
+        key: Option<KeyNo>,
+        [since, today]: [Day; 2],
+        used: UsageByKey,
+    ) -> Result<Overview, DatabaseError> {
+        let filter = RequestFilter { key, ..RequestFilter::default() };
+        Ok(Overview {
+            today: used.today,
+            month: used.month,
+            keys: used.keys,
+            models: self.models(of, key, [since, today]).await?,
+            results_today: self.results_of_day(of, key, today).await?,
+            newest: self.requests_page(of, &filter, None, REQUESTS_MAX).await?.lines,
+        })
     }
 
     /// Returns the models of a scope, or of one key of it, that were used most from the first to the last day.
-    pub(super) async fn models(
+    async fn models(
         &self,
         of: UsageOf,
         key: Option<KeyNo>,
@@ -212,12 +241,7 @@ impl Ledger {
     }
 
     /// Returns the results of the requests of a scope, or of one key of it, on a day.
-    pub(super) async fn results_of_day(
-        &self,
-        of: UsageOf,
-        key: Option<KeyNo>,
-        day: Day,
-    ) -> Result<ResultTotals, DatabaseError> {
+    async fn results_of_day(&self, of: UsageOf, key: Option<KeyNo>, day: Day) -> Result<ResultTotals, DatabaseError> {
         let query = of.bind(self.store.query(AssertSqlSafe(results_of_day(of, key.is_some())))).bind(i64::from(day.0));
         let row: ResultsRow = match key {
             Some(key) => query.bind(key.0).one().await?,
@@ -247,7 +271,7 @@ impl From<OverviewModelRow> for OverviewModel {
 
 /// Collects the user with its keys and their usage. Usage of keys past the limit, or of a missing key (the database is
 /// an older copy), is only in the sums.
-fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, DatabaseError> {
+fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<(User, UsageByKey)>, DatabaseError> {
     let mut today = UsageTotals::NOTHING;
     let mut month = UsageTotals::NOTHING;
     let mut user = None;
@@ -278,8 +302,5 @@ fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, DatabaseError> 
     let Some(user) = user else { return Ok(None) };
     keys.sort_by_key(|key| Reverse((key.month.credits, key.month.requests, key.no.0)));
     keys.truncate(usize::try_from(KEYS_MAX).unwrap_or(usize::MAX));
-    let user = user.try_into()?;
-    let models = Vec::new();
-    let newest = Vec::new();
-    Ok(Some(Overview { user, today, month, keys, models, results_today: ResultTotals::default(), newest }))
+    Ok(Some((user.try_into()?, UsageByKey { today, month, keys })))
 }

@@ -402,11 +402,6 @@ impl Ledger {
         Ok(numbers)
     }
 
-    /// Returns the newest requests of a user.
-    pub(super) async fn newest_requests(&self, user: UserNo, count: u32) -> Result<Vec<RequestLine>, DatabaseError> {
-        Ok(self.requests_page(user, &RequestFilter::default(), None, count).await?.lines)
-    }
-
     /// Returns one request of a user with its details; `None` if the id does not exist or belongs to another user.
     ///
     /// # Errors

@@ -13,8 +13,7 @@ use store::sql::{StoreKind, timestamp, unsigned};
 use uuid::Uuid;
 
 use super::KeyUsage;
-use super::overview::{OverviewModel, REQUESTS_MAX};
-use super::requests::{RequestFilter, RequestLine};
+use super::overview::{KEYS_MAX, Overview, OverviewKey, UsageByKey};
 use super::scope::{KeyOwner, UsageOf};
 use super::sums::{ResultTotals, ResultsRow, SumsRow, results, sums};
 use crate::handle::Ledger;
@@ -22,28 +21,16 @@ use crate::usage_totals::UsageTotals;
 
 /// Maximum number of users, and of routes, in each list.
 const LISTED_MAX: usize = 10;
-/// Maximum number of keys.
-const KEYS_MAX: u32 = 100;
 
-/// The overview of a scope in a month and on its last day.
+/// The overview of a scope, with its largest users and routes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScopeOverview {
-    /// Usage on the last day.
-    pub today: UsageTotals,
-    /// Usage in the month, including the last day.
-    pub month: UsageTotals,
-    /// Keys that cost the most in the month, at most 100.
-    pub keys: Vec<ScopeKey>,
-    /// Models of the month, most used first. At most 20.
-    pub models: Vec<OverviewModel>,
-    /// All requests of the last day by result.
-    pub results_today: ResultTotals,
+    /// Usage in the month and on its last day.
+    pub overview: Overview,
     /// Users of the month.
     pub users: TopLists<RankedUser>,
     /// Routes of the month.
     pub routes: TopLists<RankedRoute>,
-    /// The newest requests, at most 50.
-    pub newest: Vec<RequestLine>,
 }
 
 /// The largest of a kind in the month, in three orders. Each list has at most ten items.
@@ -83,31 +70,6 @@ pub struct RankedRoute {
     pub results: ResultTotals,
     /// Mean duration in microseconds of requests that are stored one by one; `None` without them.
     pub mean_us: Option<u64>,
-}
-
-/// A key with the usage of some days, and its owner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScopeKey {
-    /// Public id of the key.
-    pub id: KeyId,
-    /// Name that the owner gives the key.
-    pub label: String,
-    /// Part of the key before the underscore.
-    pub prefix: String,
-    /// Last four characters of the key.
-    pub last4: String,
-    /// The key is invalid from this time on.
-    pub expires_at: Option<Timestamp>,
-    /// Time at which the key was revoked.
-    pub revoked_at: Option<Timestamp>,
-    /// Time at which the key was created.
-    pub created_at: Timestamp,
-    /// The user who owns the key.
-    pub owner: KeyOwner,
-    /// Usage on the last day.
-    pub today: UsageTotals,
-    /// Usage on all days.
-    pub month: UsageTotals,
 }
 
 /// The usage of a user in some days.
@@ -259,16 +221,12 @@ impl Ledger {
                 self.ranked(of, RankedBy::Route, [since, today]).await?,
             ),
         };
-        let filter = RequestFilter { key, ..RequestFilter::default() };
+        let keys = self.scope_keys(of, key, [since, today]).await?;
+        let used = UsageByKey { today: of_today, month, keys };
         Ok(ScopeOverview {
-            today: of_today,
-            month,
-            keys: self.scope_keys(of, key, [since, today]).await?,
-            models: self.models(of, key, [since, today]).await?,
-            results_today: self.results_of_day(of, key, today).await?,
+            overview: self.with_models(of, key, [since, today], used).await?,
             users: top_lists(users, RankedRow::user),
             routes: top_lists(routes, RankedRow::route),
-            newest: self.requests_page(of, &filter, None, REQUESTS_MAX).await?.lines,
         })
     }
 
@@ -285,13 +243,8 @@ impl Ledger {
         let total = self.usage_of_days(of, key, 1, day).await?;
         let total = total.last().map_or(UsageTotals::NOTHING, |(_, used)| *used);
         let keys = self.key_rows(of, key, [day, day]).await?.into_iter().map(|row| {
-            let no = KeyNo(row.no);
-            let used = UsageTotals::from(&row.sums);
-            let key = row.key();
-            (
-                KeyUsage { key: key.id, no, label: key.label, prefix: key.prefix, last4: key.last4, total: used },
-                key.owner,
-            )
+            let OverviewKey { id: key, no, label, prefix, last4, month: total, .. } = row.key();
+            (KeyUsage { key, no, label, prefix, last4, total }, row.owner())
         });
         Ok((total, keys.collect()))
     }
@@ -356,7 +309,7 @@ impl Ledger {
         of: UsageOf,
         key: Option<KeyNo>,
         [since, today]: [Day; 2],
-    ) -> Result<Vec<ScopeKey>, DatabaseError> {
+    ) -> Result<Vec<OverviewKey>, DatabaseError> {
         let month = self.key_rows(of, key, [since, today]).await?;
         let numbers: Vec<i64> = month.iter().map(|row| row.no).collect();
         if numbers.is_empty() {
@@ -364,7 +317,8 @@ impl Ledger {
         }
         let query = of.bind(self.store.query(AssertSqlSafe(keys_on(of, &numbers))).once());
         let on_last: Vec<NumberedSums> = query.bind(i64::from(today.0)).all().await?;
-        let keys = month.iter().map(|row| ScopeKey { today: NumberedSums::find_totals(&on_last, row.no), ..row.key() });
+        let keys =
+            month.iter().map(|row| OverviewKey { today: NumberedSums::find_totals(&on_last, row.no), ..row.key() });
         Ok(keys.collect())
     }
 }
@@ -377,16 +331,21 @@ impl NumberedSums {
 }
 
 impl KeyRow {
-    fn key(&self) -> ScopeKey {
-        ScopeKey {
+    fn owner(&self) -> KeyOwner {
+        KeyOwner { id: UserId(self.owner_id), name: self.owner_name.clone() }
+    }
+
+    fn key(&self) -> OverviewKey {
+        OverviewKey {
             id: KeyId(self.id),
+            no: KeyNo(self.no),
             label: self.label.clone(),
             prefix: self.prefix.clone(),
             last4: self.last4.clone(),
             expires_at: self.expires_at.map(timestamp),
             revoked_at: self.revoked_at.map(timestamp),
             created_at: timestamp(self.created_at),
-            owner: KeyOwner { id: UserId(self.owner_id), name: self.owner_name.clone() },
+            owner: Some(self.owner()),
             today: UsageTotals::default(),
             month: UsageTotals::from(&self.sums),
         }

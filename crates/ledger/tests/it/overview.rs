@@ -59,15 +59,15 @@ pub(crate) async fn a_sum_of_costs_that_nobody_can_owe_ends_at_the_most(world: &
         world.ingest(&store, &[Record::Event(event)]).await;
     }
     let days = Ledger::new(store.clone()).usage_of_days(user.no, None, 1, NOW.day()).await.unwrap();
-    let overview = overview(&store, &user).await;
+    let (_, overview) = overview(&store, &user).await;
     assert_eq!((days[0].1.cost, overview.today.cost), (NanoUsd(i64::MAX), NanoUsd(i64::MAX)));
     assert_eq!(overview.keys[0].today.cost, NanoUsd(i64::MAX - 7));
     assert_eq!(overview.models[0].total.cost, NanoUsd(i64::MAX));
 }
 
 /// Returns the overview of a month that began nine days ago.
-async fn overview(store: &Store, user: &User) -> Overview {
-    Ledger::new(store.clone()).overview(user.id, day(9), NOW.day()).await.unwrap().unwrap()
+async fn overview(store: &Store, user: &User) -> (User, Overview) {
+    Ledger::new(store.clone()).overview(user.id, [day(9), NOW.day()]).await.unwrap().unwrap()
 }
 
 pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
@@ -107,8 +107,8 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
     world.ingest(&store, &events.map(Record::Event)).await;
     store.revoke_key(&Actor::COMMAND, gone.id).await.unwrap();
 
-    let told = overview(&store, &user).await;
-    assert_eq!(told.user, user);
+    let (found, told) = overview(&store, &user).await;
+    assert_eq!(found, user);
     assert_eq!((told.today.requests, told.today.credits, told.month.requests, told.month.credits), (3, 3, 4, 10));
     assert_eq!((told.month.cost, told.month.input, told.month.reasoning), (NanoUsd(4_000), 4, 24));
     assert_eq!((told.today.charged, told.month.charged), (Some(NanoUsd(0)), Some(NanoUsd(500))));
@@ -140,11 +140,11 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
 pub(crate) async fn without_use_an_overview_is_zeros_and_of_nobody_there_is_none(world: &World) {
     let store = world.store().await;
     let bare = user(&store, "ada@example.com").await;
-    let told = overview(&store, &bare).await;
+    let (_, told) = overview(&store, &bare).await;
     let nothing = UsageTotals { charged: Some(NanoUsd(0)), ..UsageTotals::default() };
     assert_eq!((told.today, told.month, told.results_today), (nothing, nothing, ResultTotals::default()));
     assert!(told.keys.is_empty() && told.models.is_empty() && told.newest.is_empty());
-    assert_eq!(Ledger::new(store.clone()).overview(UserId(world.id().0), day(9), NOW.day()).await.unwrap(), None);
+    assert_eq!(Ledger::new(store.clone()).overview(UserId(world.id().0), [day(9), NOW.day()]).await.unwrap(), None);
 }
 
 pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
@@ -164,7 +164,7 @@ pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
     // Usage of a key that is missing in a restored copy.
     let unknown = event_days_ago(world, Caller { user: user.no, key: KeyNo(1 << 40), plan: PlanId::NIL }, 0);
     world.ingest(&store, &events.chain([unknown]).map(Record::Event).collect::<Vec<_>>()).await;
-    let told = overview(&store, &user).await;
+    let (_, told) = overview(&store, &user).await;
     assert_eq!((told.keys.len(), told.models.len(), told.newest.len()), (100, 20, 50));
     assert_eq!(
         (told.today.requests, told.results_today),
@@ -193,7 +193,7 @@ pub(crate) async fn each_key_of_the_month_has_its_figures_of_today(world: &World
     largest.attempts = vec![Attempt { cost: Some(NanoUsd(1)), ..attempt() }];
     world.ingest(&store, &events.into_iter().chain(before).map(Record::Event).collect::<Vec<_>>()).await;
     let ledger = Ledger::new(store.clone());
-    let told = ledger.scope_overview(UsageOf::All, None, [day(9), NOW.day()]).await.unwrap();
+    let told = ledger.scope_overview(UsageOf::All, None, [day(9), NOW.day()]).await.unwrap().overview;
     assert_eq!((told.keys.len(), told.keys[0].id), (100, keys[0].id));
     assert!(told.keys.iter().all(|key| key.today.requests == 1));
     let (all, listed) = ledger.scope_day(UsageOf::All, None, NOW.day()).await.unwrap();

@@ -1,16 +1,13 @@
 //! The overview of several users, or of one key.
 
 use access::{Day, Role, UserId};
-use ledger::{RankedRoute, RankedUser, ScopeKey, TopLists, UsageOf};
+use ledger::{RankedRoute, RankedUser, ScopeOverview, TopLists, UsageOf};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    Latency, Month, OverviewErrorRate, OverviewKeyView, OverviewModelView, OverviewPlanView, OverviewResponse, RECENT,
-    Today,
-};
+use super::{Latency, OverviewPlanView, OverviewResponse};
 use crate::message::figures::{ResultCounts, UsageFigures, ms};
-use crate::message::moment::{date, first_of_month, rfc3339};
+use crate::message::moment::first_of_month;
 use crate::message::problem::Problem;
 use crate::nouns::budgets::{self, BudgetKey, BudgetQuery, BudgetView};
 use crate::nouns::quota::SpentCredits;
@@ -101,28 +98,11 @@ impl From<TopLists<RankedRoute>> for TopRoutes {
     }
 }
 
-impl From<ScopeKey> for OverviewKeyView {
-    fn from(key: ScopeKey) -> Self {
-        Self {
-            id: key.id,
-            label: key.label,
-            prefix: key.prefix,
-            last4: key.last4,
-            created_at: rfc3339(key.created_at),
-            expires_at: key.expires_at.map(rfc3339),
-            revoked_at: key.revoked_at.map(rfc3339),
-            user: Some(key.owner.into()),
-            today: UsageFigures::from(&key.today),
-            month: UsageFigures::from(&key.month),
-        }
-    }
-}
-
 /// Returns the overview of several users, or of one key of a user.
 pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewResponse, Problem> {
     let today = app.clock.now().day();
-    let since = first_of_month(today);
-    let overview = app.ledger.scope_overview(scope.of, scope.key_no(), [since, today]).await?;
+    let ScopeOverview { overview, users, routes } =
+        app.ledger.scope_overview(scope.of, scope.key_no(), [first_of_month(today), today]).await?;
     let owner = match &scope.user {
         Some(owner) => {
             let user = app.store.find_user(&store::UserRef::Id(owner.user)).await?;
@@ -135,24 +115,18 @@ pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewRespon
         None => None,
     };
     let budgets = budgets(app, &scope, today).await?;
-    let mut latency = Latency::from_requests(&overview.newest);
-    if latency.requests == 0 && matches!((scope.of, scope.key_no()), (UsageOf::All, None)) {
-        latency = Latency::of_process(&app.metrics);
+    let mut response = OverviewResponse::from_overview(overview, today, RequestItem::with_user);
+    if response.latency.requests == 0 && scope.of == UsageOf::All && scope.key_no().is_none() {
+        response.latency = Latency::of_process(&app.metrics);
     }
     Ok(OverviewResponse {
         plan: owner.as_ref().map(|user| OverviewPlanView::from(&user.plan)),
-        users: owner.is_none().then(|| overview.users.into()),
-        routes: owner.is_none().then(|| overview.routes.into()),
+        users: owner.is_none().then(|| users.into()),
+        routes: owner.is_none().then(|| routes.into()),
         user: owner.as_ref().map(Account::from),
         quota,
         budgets,
-        today: Today { date: date(today), used: UsageFigures::from(&overview.today), pending_credits: 0 },
-        month: Month { since: date(since), used: UsageFigures::from(&overview.month) },
-        keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
-        models: overview.models.into_iter().map(OverviewModelView::from).collect(),
-        latency,
-        errors: OverviewErrorRate::from_results(overview.results_today),
-        recent: overview.newest.into_iter().take(RECENT).map(RequestItem::with_user).collect(),
+        ..response
     })
 }
 
