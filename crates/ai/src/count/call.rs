@@ -32,9 +32,9 @@ const OF_VERTEX: [&str; 4] = ["contents", "systemInstruction", "tools", "generat
 pub fn counted_call(endpoint: Endpoint, body: &[u8]) -> &[u8] {
     let inner = Some(endpoint).filter(|endpoint| *endpoint == Endpoint::GeminiCountTokens).and_then(|_| {
         let RawFields(fields) = RawFields::of_bytes(body)?;
-        fields.into_iter().find(|(name, raw)| INNER.contains(&name.as_str()) && raw.get().starts_with('{'))
+        fields.into_iter().find(|field| INNER.contains(&&*field.name) && field.value.get().starts_with('{'))
     });
-    inner.map_or(body, |(_, raw)| raw.get().as_bytes())
+    inner.map_or(body, |field| field.value.get().as_bytes())
 }
 
 /// Returns the body with which a provider of this kind counts the tokens of a call of `model`, whose body is in `format`. `None` if
@@ -47,10 +47,9 @@ pub fn counting_body(kind: ProviderKind, format: Format, model: &str, body: &[u8
         Format::GenerateContent if kind == ProviderKind::Vertex => &OF_VERTEX,
         Format::GenerateContent => {
             let mut call = RawFields::of_bytes(body)?;
-            let name = serde_json::value::to_raw_value(&format!("models/{model}")).ok()?;
-            call.0.retain(|(key, _)| key != "model");
-            call.0.insert(0, ("model".to_owned(), &name));
-            return Some(format!("{{\"generateContentRequest\":{}}}", call.written()).into_bytes());
+            call.0.retain(|field| field.name != "model");
+            let name = format!("\"model\":{}", Value::from(format!("models/{model}")));
+            return Some(format!("{{\"generateContentRequest\":{}}}", call.written(Some(name))).into_bytes());
         }
         Format::Chat
         | Format::Completions
@@ -62,8 +61,8 @@ pub fn counting_body(kind: ProviderKind, format: Format, model: &str, body: &[u8
         | Format::Moderations => return None,
     };
     let mut call = RawFields::of_bytes(body)?;
-    call.0.retain(|(key, _)| taken.contains(&key.as_str()));
-    Some(call.written().into_bytes())
+    call.0.retain(|field| taken.contains(&&*field.name));
+    Some(call.written(None).into_bytes())
 }
 
 /// Reads the count in the response of a provider's counter.

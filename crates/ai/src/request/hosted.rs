@@ -1,14 +1,9 @@
 //! Calls of Messages at a host that names the model in its path: the body has the version of the API, and no model.
 
-use std::fmt;
 use std::ops::Range;
 
-use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use super::{MODEL, RequestFields, STREAM};
-use crate::scan::text::BorrowedText;
+use crate::scan::raw_fields::{RawField, RawFields};
 
 const VERSION: &str = "anthropic_version";
 const BETAS: &str = "anthropic_beta";
@@ -33,17 +28,24 @@ struct Member {
     is_removed: bool,
 }
 
+impl HostedMessages {
+    fn removes(&self, name: &str) -> bool {
+        matches!(name, MODEL | VERSION) || name == STREAM && !self.has_stream
+    }
+}
+
 impl RequestFields {
     /// Replaces the edits of the model's name: `body`, which was read, becomes that of `hosted`. `betas` is the value of the
     /// client's `anthropic-beta`, or nothing; a list in the body replaces it.
     #[must_use]
     pub fn hosted(mut self, body: &[u8], hosted: &HostedMessages, betas: &str) -> Self {
         let Ok(text) = std::str::from_utf8(body) else { return self };
-        let mut deserializer = serde_json::Deserializer::from_str(text);
         // The body was read as an object before.
-        let Ok(Members { list, has_betas }) = deserializer.deserialize_map(ReadMembers { text, hosted }) else {
-            return self;
-        };
+        let Some(RawFields(fields)) = RawFields::of_bytes(body) else { return self };
+        let member =
+            |field: &RawField<'_>| Member { at: field.position(text), is_removed: hosted.removes(&field.name) };
+        let list: Vec<Member> = fields.iter().map(member).collect();
+        let has_betas = fields.iter().any(|field| field.name == BETAS);
         self.models.clear();
         self.hosted_edits = removals(&list);
         let mut added = format!("\"{VERSION}\":\"{}\"", hosted.version);
@@ -92,43 +94,6 @@ fn removals(list: &[Member]) -> Vec<(Range<usize>, String)> {
         edits.push((from..last.at.end, String::new()));
     }
     edits
-}
-
-/// The fields of a body.
-struct Members {
-    list: Vec<Member>,
-    has_betas: bool,
-}
-
-/// Reads the positions of the fields of `text`.
-struct ReadMembers<'a> {
-    text: &'a str,
-    hosted: &'a HostedMessages,
-}
-
-impl<'de> Visitor<'de> for ReadMembers<'de> {
-    type Value = Members;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut list = Vec::new();
-        let mut has_betas = false;
-        let offset = |raw: &RawValue| raw.get().as_ptr().addr() - self.text.as_ptr().addr();
-        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            let BorrowedText(name) = serde_json::from_str(key.get()).map_err(serde::de::Error::custom)?;
-            let is_removed = match &*name {
-                MODEL | VERSION => true,
-                STREAM => !self.hosted.has_stream,
-                _ => false,
-            };
-            has_betas |= name == BETAS;
-            list.push(Member { at: offset(key)..offset(value) + value.get().len(), is_removed });
-        }
-        Ok(Members { list, has_betas })
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,25 @@
 //! JSON objects as lists of fields, whose values are not read.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::text::BorrowedText;
+
 /// The fields of an object in their order.
-pub(crate) struct RawFields<'a>(pub(crate) Vec<(String, &'a RawValue)>);
+pub(crate) struct RawFields<'a>(pub(crate) Vec<RawField<'a>>);
+
+/// One field of an object.
+pub(crate) struct RawField<'a> {
+    pub(crate) name: Cow<'a, str>,
+    /// The name as it is written.
+    key: &'a RawValue,
+    pub(crate) value: &'a RawValue,
+}
 
 impl<'a> RawFields<'a> {
     /// Reads an object; `None` for any other JSON.
@@ -16,10 +27,18 @@ impl<'a> RawFields<'a> {
         serde_json::from_slice(json).ok()
     }
 
-    /// Returns the object as JSON.
-    pub(crate) fn written(&self) -> String {
-        let field = |(name, value): &(String, &RawValue)| format!("{}:{}", Value::from(name.as_str()), value.get());
-        format!("{{{}}}", self.0.iter().map(field).collect::<Vec<_>>().join(","))
+    /// Returns the object as JSON, after the field `first` if there is one.
+    pub(crate) fn written(&self, first: Option<String>) -> String {
+        let field = |field: &RawField<'_>| format!("{}:{}", field.key.get(), field.value.get());
+        format!("{{{}}}", first.into_iter().chain(self.0.iter().map(field)).collect::<Vec<_>>().join(","))
+    }
+}
+
+impl RawField<'_> {
+    /// Returns the position in `text`, from which the field borrows: from its name to the end of its value.
+    pub(crate) fn position(&self, text: &str) -> Range<usize> {
+        let offset = |raw: &RawValue| raw.get().as_ptr().addr() - text.as_ptr().addr();
+        offset(self.key)..offset(self.value) + self.value.get().len()
     }
 }
 
@@ -40,8 +59,9 @@ impl<'de> Visitor<'de> for FieldReader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<RawFields<'de>, A::Error> {
         let mut fields = Vec::new();
-        while let Some(field) = object.next_entry()? {
-            fields.push(field);
+        while let Some((key, value)) = object.next_entry::<&RawValue, &RawValue>()? {
+            let BorrowedText(name) = serde_json::from_str(key.get()).map_err(A::Error::custom)?;
+            fields.push(RawField { name, key, value });
         }
         Ok(RawFields(fields))
     }
