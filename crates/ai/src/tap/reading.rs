@@ -2,16 +2,16 @@
 
 mod calls;
 mod errors;
+mod keys;
 mod paths;
 mod raw;
 mod texts;
 mod tools;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use access::Tokens;
 use memchr::memchr;
-use memchr::memmem::Finder;
 use meter::{Source, UnknownCost, Usage};
 
 use super::ResponseFacts;
@@ -25,19 +25,13 @@ use crate::streams::partial::Partial;
 use crate::usage::plain::{self, PlainNames, PlainUsage};
 use crate::usage::{all_figures_are_counts, chat, fees, google, media, messages, responses};
 use errors::{EventError, is_error};
+use keys::{ESCAPED_LETTER, QUOTED_ERROR, QUOTED_FINISH, QUOTED_TIER, QUOTED_USAGE, leads_to, values};
 use paths::{BLOCK, CHOICE_USAGE, DELTA_USAGE, DURATION, ERROR, FINISH, ID, ITEMS, MODEL, TIER, TYPE, USAGE};
 
 /// Longest model name or id that is kept, in bytes; longer ones are cut.
 const NAME_BYTES_MAX: usize = 200;
 /// The data of the event that ends a chat stream.
 const DONE: &[u8] = b"[DONE]";
-
-static QUOTED_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
-static QUOTED_USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
-static QUOTED_ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
-static QUOTED_FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
-/// The start of each escape that can represent an ASCII letter.
-static ESCAPED_LETTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u00"));
 
 /// Reads a response's single JSON value, or the values of its events one by one.
 #[derive(Debug)]
@@ -472,19 +466,6 @@ fn is_terminal(format: Format, kind: &[u8]) -> bool {
         | Format::GenerateContent
         | Format::EmbedContent => false,
     }
-}
-
-/// Whether `key` precedes a value that begins with `first`.
-fn leads_to(key: &Finder<'_>, first: u8, json: &[u8]) -> bool {
-    values(key, json).any(|value| value.first() == Some(&first))
-}
-
-/// Returns the bytes from each value that `key` precedes.
-fn values<'a>(key: &'a Finder<'_>, json: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    key.find_iter(json).filter_map(|at| {
-        let rest = json.get(at + key.needle().len()..)?.trim_ascii_start();
-        Some(rest.strip_prefix(b":")?.trim_ascii_start())
-    })
 }
 
 /// Returns the text of a string; `None` if it is not a string or is empty.

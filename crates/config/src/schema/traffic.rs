@@ -1,6 +1,7 @@
 //! The keys that a reload may change: routes, upstreams, providers, models, plans, limits and budgets.
 
 mod auth;
+mod auth_type;
 mod balance;
 mod body;
 mod bounds;
@@ -40,9 +41,10 @@ use crate::snapshot::upstream::EjectionInput;
 use crate::snapshot::{BudgetDimension, ForwardedFields, OnHangup, Origin, QuotaStatus, SignupMode, UnboundedCalls};
 use access::{LimitPeriod, NanoUsd, Plan, PublicKey};
 pub(crate) use auth::{
-    AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
+    AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, KEYS as AUTH_KEYS,
     keys_of_other_types as auth_keys_of_other_types,
 };
+pub(crate) use auth_type::{AuthType, EntryType};
 use balance::STRATEGY;
 pub(crate) use balance::{HashInput, StrategyWord};
 pub(crate) use body::{BodyInput, EDITS_MAX};

@@ -1,21 +1,19 @@
 //! One worker with a caller before it, whose every key lookup is answered here.
 
-use std::collections::HashMap;
+mod lookups;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use access::credentials::basic::{PasswordCheck, PasswordChecks};
+use access::credentials::basic::PasswordChecks;
 use access::credentials::issuer::IssuerKeys;
 use access::exchange::limits::SharedLimits;
-use access::exchange::redis_key::{RedisKey, RedisKeyFault, RedisKeyLookup, RedisKeys};
+use access::exchange::redis_key::RedisKeys;
 use access::exchange::subject_budgets::{BeginRequest, SubjectBudgets};
-use access::{
-    ApiKey, Clock, Credits, Directory, Ids, KeyBounds, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision,
-    Timestamp,
-};
+use access::{ApiKey, Clock, Credits, Directory, Ids, KeyBounds, KeyId, KeyNo, Plan, Principal, Revision, Timestamp};
 use access::{UserId, UserNo};
 use bytes::Bytes;
 use config::snapshot::{Backend, MemberList};
@@ -38,6 +36,8 @@ use tls::{ListenerTls, TlsSettings};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio::task::JoinSet;
+
+use lookups::{InRedis, RedisValues, Terms, answer, look_up, verify};
 
 /// The time of the tests: 2026-11-20T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
@@ -62,19 +62,6 @@ pub(crate) struct Gateway {
     _tasks: JoinSet<()>,
     data: TempDir,
 }
-
-/// The values of keys in Redis by their names, and the number of look-ups.
-type InRedis = Arc<tokio::sync::Mutex<RedisValues>>;
-
-#[derive(Default)]
-pub(crate) struct RedisValues {
-    /// `None` while Redis is unavailable.
-    values: Option<HashMap<String, String>>,
-    lookups: usize,
-}
-
-/// The principal that the lookup of the key returns.
-type Terms = Arc<Mutex<Arc<Principal>>>;
 
 /// A client with a key.
 #[derive(Clone)]
@@ -484,36 +471,6 @@ fn snapshot(data: &Path, yaml: &str) -> Snapshot {
     config::load(Sources { file: Some(&file), environment, flags }).unwrap().snapshot
 }
 
-/// Looks up keys in Redis.
-async fn look_up(mut lookups: mpsc::Receiver<RedisKeyLookup>, redis: InRedis) {
-    while let Some(RedisKeyLookup { prefix, hash, reply }) = lookups.recv().await {
-        let mut redis = redis.lock().await;
-        redis.lookups += 1;
-        let Some(values) = &redis.values else { continue };
-        let value = values.get(&format!("{prefix}{}", hash.to_hex()));
-        let key = value.map(|value| RedisKey::parse(value.as_bytes()).map(Arc::new)).transpose();
-        // The worker that sent the look-up may have ended.
-        let _ = reply.send(key.map_err(RedisKeyFault::Value));
-    }
-}
-
-/// Verifies passwords, one at a time.
-async fn verify(mut checks: mpsc::Receiver<PasswordCheck>, verified: Arc<AtomicUsize>) {
-    while let Some(PasswordCheck { hash, presented, reply }) = checks.recv().await {
-        verified.fetch_add(1, Ordering::SeqCst);
-        // The worker that sent the check may have ended.
-        let _ = reply.send(hash.verifies(&presented));
-    }
-}
-
 fn open_spool(data: &Path) -> Spool {
     Spool::open(&data.join("spool"), spool::SpoolOptions::new(16 * 1024 * 1024, 1), &[]).unwrap()
-}
-
-async fn answer(mut lookups: mpsc::Receiver<Lookup>, key: ApiKey, terms: Terms) {
-    while let Some(Lookup { hash, reply }) = lookups.recv().await {
-        let found = if hash == key.hash() { Ok(terms.lock().unwrap().clone()) } else { Err(NotFound::Unknown) };
-        // The worker that sent the lookup may have ended.
-        let _ = reply.send(found);
-    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::name::NAME;
 use super::UpstreamTlsInput;
+use super::auth_type::{AUTH_TYPE, AuthType, ENTRY_TYPE, EntryType};
 use super::forms::ANY_NAME;
 use super::key_place::{KEY_PLACES, KeyPlaceInput, KeyPlaceWord};
 use crate::snapshot::ServiceUrl;
@@ -23,48 +24,6 @@ use settings::input::Input;
 use settings::section;
 use settings::section::setting::Value;
 use settings::spec::Rule;
-
-/// The values of `auth[].type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EntryType {
-    Jwt,
-    Key,
-    Basic,
-    Forward,
-}
-
-impl EntryType {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Jwt => "jwt",
-            Self::Key => "key",
-            Self::Basic => "basic",
-            Self::Forward => "forward",
-        }
-    }
-}
-
-/// The values of `routes[].auth.type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AuthType {
-    Key,
-    None,
-    Jwt,
-    Basic,
-    Forward,
-}
-
-impl AuthType {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Key => "key",
-            Self::None => "none",
-            Self::Jwt => "jwt",
-            Self::Basic => "basic",
-            Self::Forward => "forward",
-        }
-    }
-}
 
 section! {
     AuthEntryInput {
@@ -288,19 +247,6 @@ fn type_of_conditions() -> Json {
     ]})
 }
 
-const ENTRY_TYPE: Words<EntryType> = Words::new(&[
-    (EntryType::Jwt.as_str(), EntryType::Jwt),
-    (EntryType::Key.as_str(), EntryType::Key),
-    (EntryType::Basic.as_str(), EntryType::Basic),
-    (EntryType::Forward.as_str(), EntryType::Forward),
-]);
-pub(super) const AUTH_TYPE: Words<AuthType> = Words::new(&[
-    (AuthType::Key.as_str(), AuthType::Key),
-    (AuthType::None.as_str(), AuthType::None),
-    (AuthType::Jwt.as_str(), AuthType::Jwt),
-    (AuthType::Basic.as_str(), AuthType::Basic),
-    (AuthType::Forward.as_str(), AuthType::Forward),
-]);
 /// Longer than a person waits for a page.
 const SERVICE_TIMEOUT: DurationForm = DurationForm::new(Duration::from_millis(1), Duration::from_secs(30));
 /// Maximum number of headers in one list.

@@ -1,7 +1,8 @@
 //! The keys of `routes[]`.
 
 use super::super::name::NAME;
-use super::auth::{AUTH_TYPE, AuthInput};
+use super::auth::AuthInput;
+use super::auth_type::AUTH_TYPE;
 use super::balance::{STRATEGY, StrategyWord};
 use super::bounds::{AddressesInput, RouteSizesInput};
 use super::cache::CacheInput;

@@ -1,5 +1,7 @@
 //! The Chat Completions API of OpenAI, and of providers with a part of it.
 
+mod media;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -14,15 +16,15 @@ use super::super::schema;
 use super::super::stops::{OPENAI_STOPS_MAX, check_stops};
 use super::parts::{
     BETWEEN, Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, joined_texts, mention_marks,
-    misplaced, needs_data, openai_fields, output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
+    misplaced, openai_fields, output_tokens_max, split_system, stop_path, texts, verbosity_path,
 };
 use crate::format::Format;
 use crate::hosts::host;
 use crate::translate::call::{
-    CacheKey, Call, Effort, File, Image, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolCall,
-    ToolChoice, ToolResult,
+    CacheKey, Call, Effort, Message, OfferedTool, OutputFormat, Part, Role, TextPart, ToolCall, ToolChoice, ToolResult,
 };
 use crate::translate::call_ids::call_id;
+use media::{file_part, image_part};
 
 /// The name of a schema for the response where the client has none.
 pub(super) const SCHEMA_NAME: &str = "response";
@@ -33,9 +35,6 @@ const FORMATS: &str = "set `formats: [responses, chat]` of its provider";
 const MISTRAL_ID_LEN: usize = 9;
 /// A message of the assistant between a result and files of the user, which may not follow a result directly.
 const UNDERSTOOD: &str = "Understood.";
-/// The words for the resolution of an image.
-const DETAILS: [&str; 3] = ["auto", "low", "high"];
-
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
     let mut target = Target {
@@ -445,32 +444,6 @@ fn role(name: &str) -> ObjectWriter {
     out
 }
 
-fn image_part(image: &Image<'_>) -> String {
-    let mut inner = ObjectWriter::new();
-    inner.text("url", &url(&image.source));
-    match image.detail.as_deref() {
-        // The word of Responses for the best that it has.
-        Some("original") => _ = inner.text("detail", "high"),
-        Some(detail) if DETAILS.contains(&detail) => _ = inner.text("detail", detail),
-        Some(_) | None => {}
-    }
-    ObjectWriter::of_type("image_url").raw("image_url", &inner.finish()).finish()
-}
-
-fn file_part(file: &File<'_>) -> Encoded {
-    if matches!(file.source, Source::Url(_)) {
-        return Err(needs_data(&file.path));
-    }
-    if let Source::Base64 { media_type, data } = &file.source
-        && let Some(kind) = media_type.strip_prefix("audio/")
-    {
-        return sound_part(kind, data, &file.path);
-    }
-    let name = file.name.as_deref().unwrap_or("document.pdf");
-    let inner = ObjectWriter::new().text("filename", name).text("file_data", &url(&file.source)).finish();
-    Ok(ObjectWriter::of_type("file").raw("file", &inner).finish())
-}
-
 /// The text of a tool's result, which may have nothing else. Its images and files go to `others`.
 fn result_text<'m, 'a>(result: &'m ToolResult<'a>, others: &mut Vec<&'m Part<'a>>) -> String {
     let is_file = |part: &&Part<'_>| matches!(part, Part::Image(_) | Part::File(_));
@@ -480,17 +453,6 @@ fn result_text<'m, 'a>(result: &'m ToolResult<'a>, others: &mut Vec<&'m Part<'a>
         "The result is a file in the next message of the user.".clone_into(&mut text);
     }
     error_text(result.is_error, text)
-}
-
-/// Sound in one of the two formats that the API has.
-fn sound_part(kind: &str, data: &str, path: &str) -> Encoded {
-    let format = match kind {
-        "mp3" | "mpeg" => "mp3",
-        "wav" | "wave" | "x-wav" => "wav",
-        _ => return Err(refused(path, "must be MP3 or WAV: this model's provider takes no other sound")),
-    };
-    let inner = ObjectWriter::new().text("data", data).text("format", format).finish();
-    Ok(ObjectWriter::of_type("input_audio").raw("input_audio", &inner).finish())
 }
 
 fn tool_call(call: &ToolCall<'_>, id: &str, state: &BTreeMap<String, &RawValue>) -> String {
