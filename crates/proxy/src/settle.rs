@@ -102,7 +102,7 @@ impl RequestAccount {
             handles.refused(*refusal);
         }
         match std::mem::replace(&mut self.permits.budgets, BudgetHold::Nothing) {
-            BudgetHold::CommittedRequest(committed) => self.record(committed, &summary),
+            BudgetHold::CommittedRequest(committed) => self.record(committed, &summary, now),
             BudgetHold::Reserved(reservation) => {
                 let owed = match self.permits.prelogged.take() {
                     Some(prelogged) => {
@@ -256,7 +256,7 @@ impl RequestAccount {
 
     /// Appends one usage event to the spool, or adds the request to the counts. A request that only counts tokens
     /// leaves neither.
-    fn record(&mut self, committed: CommittedRequest, summary: &RequestSummary) {
+    fn record(&mut self, committed: CommittedRequest, summary: &RequestSummary, now: Instant) {
         if self.call().is_some_and(|call| call.free) {
             committed.settle_as_reserved();
             return;
@@ -275,7 +275,7 @@ impl RequestAccount {
             }
             Events::Rows => {
                 let mut event = self.event(summary, committed.day(), charge);
-                self.remove_invented_names(&mut event);
+                self.remove_invented_names(&mut event, now);
                 let owed = if self.permits.further.is_empty() {
                     PendingSettlement::settling(committed, charge, estimated)
                 } else {

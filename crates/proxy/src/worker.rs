@@ -7,6 +7,7 @@ pub(crate) mod conversations;
 pub(crate) mod credential_cache;
 pub(crate) mod date;
 pub(crate) mod decisions;
+pub(crate) mod invented_names;
 pub(crate) mod label_merges;
 pub(crate) mod limits_cache;
 pub(crate) mod password_cache;
@@ -53,6 +54,7 @@ use crate::worker::aggregation::Aggregation;
 use crate::worker::conversations::Conversations;
 use crate::worker::date::DateCache;
 use crate::worker::decisions::Services;
+use crate::worker::invented_names::InventedNames;
 use crate::worker::label_merges::LabelMerges;
 use crate::worker::limits_cache::LimitsCache;
 use crate::worker::password_cache::PasswordCache;
@@ -156,6 +158,7 @@ pub(crate) struct Worker {
     pub(crate) limits: LimitsCache,
     pub(crate) subject_limits: SubjectLimitsCache,
     pub(crate) refusals: Refusals,
+    pub(crate) invented_names: InventedNames,
     /// The key of cached credentials; `None` if the operating system returned no random bytes.
     pub(crate) digest_key: Option<DigestKey>,
     /// Passwords that were verified, also with an earlier snapshot.
@@ -235,6 +238,7 @@ impl Worker {
             limits: LimitsCache::default(),
             subject_limits: SubjectLimitsCache::default(),
             refusals: Refusals::default(),
+            invented_names: InventedNames::default(),
             digest_key: DigestKey::random(),
             passwords: PasswordCache::new(password_cache::CACHED_MAX),
             redis_keys: RedisKeyCache::new(redis_key_cache::CACHED_MAX),

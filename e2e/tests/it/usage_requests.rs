@@ -135,12 +135,12 @@ async fn refused_requests_have_a_reason_and_count_nowhere() {
         })
         .collect();
     let expected = json!([
-        [429, "quota_exceeded", null, 0, 0],
+        [429, "quota_exceeded", "one/made-up", 0, 0],
         [429, "quota_exceeded", "fast", 0, 0],
         [200, null, "fast", 1, 1],
         [400, "bad_request", null, 0, 0],
         [502, "upstream_connect", "down/claude-opus-4-8", 0, 0],
-        [404, "model_not_found", null, 0, 0],
+        [404, "model_not_found", "made-up", 0, 0],
     ]);
     assert_eq!(Value::from(printed), expected);
     let refused = in_full(&gateway, &key, &lines[1]).await;

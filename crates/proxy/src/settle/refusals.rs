@@ -25,7 +25,7 @@ impl RequestAccount {
             let day = self.request.started_at.day();
             let charge = Charge::default();
             let mut event = self.event(summary, day, charge);
-            event.model = self.known_model();
+            event.model = self.recorded_model(now);
             self.append(event, owed);
         } else {
             owed.done();
@@ -70,29 +70,35 @@ impl RequestAccount {
         worker.recorder.spool.borrow().has_room() && worker.refusals.takes(&self.identity.subject, now)
     }
 
-    /// Removes the model's names from the event of a call that no provider has served, if only the client knows them: every
-    /// provider refused it, or the client left before a response.
-    pub(super) fn remove_invented_names(&self, event: &mut UsageEvent) {
+    /// Removes the model's names from the event of a call that no provider has served, if only the client knows them and
+    /// the store gets no further names: every provider refused the call, or the client left before a response.
+    pub(super) fn remove_invented_names(&self, event: &mut UsageEvent, now: Instant) {
         let is_unserved = |attempt: &Attempt| match attempt.status {
             Some(status) => matches!(status, 400..500),
             None => event.outcome == Outcome::CallerGone,
         };
-        if event.attempts.iter().all(is_unserved) && self.known_model().is_none() {
-            event.model = None;
+        if !event.attempts.iter().all(is_unserved) {
+            return;
+        }
+        event.model = self.recorded_model(now);
+        if event.model.is_none() {
             event.attempts.iter_mut().for_each(|attempt| attempt.model = None);
         }
     }
 
-    /// Returns the requested model if the configuration or a price list names it. The store keeps a row per model name,
-    /// and the names that clients invent are unbounded.
-    fn known_model(&self) -> Option<Arc<str>> {
+    /// Returns the requested model's name for the event of a call that no provider has served. The store keeps a row per
+    /// name, so the number and the length of names that only clients know are limited.
+    fn recorded_model(&self, now: Instant) -> Option<Arc<str>> {
         let traffic = &self.request.snapshot.traffic;
-        if let Some(call) = self.call() {
-            let is_known = traffic.names(&call.counted_model, Some((&call.provider, &call.model)));
-            return is_known.then(|| call.counted_model.clone());
+        let call = self.call();
+        let counted = match call {
+            Some(call) => call.counted_model.clone(),
+            None => traffic.counted_name(self.inference.as_ref()?.refused_model.as_ref()?),
+        };
+        if traffic.names(&counted, call.map(|call| (&*call.provider, &*call.model))) {
+            return Some(counted);
         }
-        let counted = traffic.counted_name(self.inference.as_ref()?.refused_model.as_ref()?);
-        traffic.names(&counted, None).then_some(counted)
+        self.request.worker().invented_names.recorded(&self.identity.subject, &counted, now)
     }
 
     /// Returns the name under which the call's usage is counted.

@@ -146,6 +146,23 @@ async fn a_table_has_a_row_per_request_and_the_address_of_the_next() {
 }
 
 #[tokio::test]
+async fn a_refused_request_has_the_name_that_its_client_wrote() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let made_up =
+        UsageEvent { model: Some("made-up\\u{1b}".into()), ..refused(&ada, time_at(1), "model_not_found", 404) };
+    let id = made_up.id;
+    world.record(vec![made_up, refused(&ada, time_at(2), "quota_exceeded", 429)]).await;
+    let name = json!("made-up\\u{1b}");
+    let listed = page(&world, &ada, "model=made-up%5Cu%7B1b%7D").await;
+    assert_eq!((begun(&listed), &listed["items"][0]["model"]), (vec!["01Z"], &name));
+    let detail = ask(&world, &ada, &format!("{PATH}/{id}")).await.json();
+    assert_eq!((&detail["model"], &detail["refusal"]["code"]), (&name, &json!("model_not_found")));
+    let table = ask(&world, &ada, &format!("{PATH}?format=csv")).await.body;
+    assert!(table.contains(",made-up\\u{1b},") && table.contains(",404,refused,"), "{table}");
+}
+
+#[tokio::test]
 async fn a_cursor_of_another_users_list_reveals_nothing() {
     let world = World::start().await;
     let [ada, _, bob] = recorded(&world).await;
