@@ -71,7 +71,9 @@ test("a plan is chosen and paid by QRIS, whose picture a phone can read", async 
   await page.getByRole("row", { name: /INV-.*Paid/ }).click();
   const drawer = page.getByRole("complementary", { name: /INV-/ });
   await expect(drawer.getByRole("row", { name: /PPN 12 %.*on IDR 137,500/ })).toBeVisible();
-  await expect(drawer.locator("dl").getByText(payment.order_id)).toBeVisible();
+  await expect(drawer.getByText(payment.order_id)).toHaveCount(1);
+  await expect(drawer.locator("dl")).toContainText(en.invoices.paidOn);
+  await expect(drawer.locator("dl")).toContainText("QRIS · IDR 166,500");
 });
 
 test("an account number is shown with its amount, and its payment is followed", async ({ page }) => {

@@ -84,6 +84,29 @@ impl PaymentChannel {
         }
     }
 
+    /// Returns the bank of an account number; `None` for other methods.
+    #[must_use]
+    pub const fn bank(self) -> Option<&'static str> {
+        match self.kind() {
+            ChannelKind::VirtualAccount => Some(self.as_str()),
+            ChannelKind::Qris | ChannelKind::Card => None,
+        }
+    }
+
+    /// Returns the name of the bank of an account number, as customers know it; `None` for other methods.
+    #[must_use]
+    pub const fn bank_name(self) -> Option<&'static str> {
+        match self {
+            Self::Bca => Some("BCA"),
+            Self::Bni => Some("BNI"),
+            Self::Bri => Some("BRI"),
+            Self::Permata => Some("Permata"),
+            Self::Cimb => Some("CIMB Niaga"),
+            Self::Mandiri => Some("Mandiri"),
+            Self::Qris | Self::Card => None,
+        }
+    }
+
     /// The smallest and the largest amount in rupiah (documents of March 2026).
     #[must_use]
     pub const fn limits(self) -> (i64, i64) {

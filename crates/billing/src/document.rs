@@ -5,9 +5,10 @@ mod pdf;
 mod texts;
 
 use access::{ChargeMetric, Currency, Day, TimeZone, UnitPrice};
-use ledger::billing::{InvoiceParties, InvoiceParty, StoredInvoice, StoredInvoiceLine};
+use ledger::billing::{InvoiceParties, InvoiceParty, ReceivedMoney, StoredInvoice, StoredInvoiceLine};
 
 use self::texts::{DocumentTexts, PartyTexts, RowTexts, SumTexts};
+use crate::channel::{ChannelKind, PaymentChannel};
 use crate::language::Language;
 use crate::rules::invoice_kind::InvoiceKind;
 use crate::rules::invoice_state::InvoiceState;
@@ -26,6 +27,8 @@ pub struct InvoiceDocument<'a> {
     pub invoice: &'a StoredInvoice,
     /// The lines in the order of printing.
     pub lines: &'a [StoredInvoiceLine],
+    /// The money that has paid the invoice, from the oldest.
+    pub received: &'a [ReceivedMoney],
     /// The seller and the customer.
     pub parties: &'a InvoiceParties,
     /// The number of the invoice that a credit note corrects.
@@ -93,6 +96,9 @@ impl InvoiceDocument<'_> {
         {
             rows.push(row("Due", "Jatuh tempo", language.moment(at, self.zone)));
         }
+        if of.state == InvoiceState::Paid {
+            rows.extend(self.payment_rows());
+        }
         let [first_day, last_day] = of.invoiced_days();
         rows.push(row("Period (UTC)", "Periode (UTC)", self.days(first_day, last_day)));
         if let Some(number) = self.corrected {
@@ -105,6 +111,19 @@ impl InvoiceDocument<'_> {
             rows.push(row("Tax invoice", "Faktur pajak", of.tax_invoice_number.clone()));
         }
         rows
+    }
+
+    /// Returns when a paid invoice was paid, and by which methods.
+    fn payment_rows(&self) -> Vec<(String, String)> {
+        let language = self.language;
+        let paid_at = self.received.iter().map(ReceivedMoney::received_at).max();
+        let paid_on = paid_at.map(|at| (language.pick("Paid on", "Dibayar pada"), language.moment(at, self.zone)));
+        let by = |money: &ReceivedMoney| {
+            let method = method(money, language);
+            (language.pick("Paid by", "Dibayar dengan"), format!("{method}, {}", self.money(money.amount)))
+        };
+        let rows = paid_on.into_iter().chain(self.received.iter().map(by));
+        rows.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     fn sums(&self) -> Vec<SumTexts> {
@@ -200,6 +219,17 @@ fn quantity(line: &StoredInvoiceLine, language: Language) -> String {
         };
     }
     format!("{} {}", language.number(line.quantity), unit(&line.unit, language))
+}
+
+/// Returns the name of the method by which money was received.
+fn method(money: &ReceivedMoney, language: Language) -> String {
+    let channel = money.method.as_deref().and_then(PaymentChannel::of_name);
+    match channel.map(|channel| (channel.kind(), channel.bank_name())) {
+        Some((ChannelKind::Qris, _)) => "QRIS".to_owned(),
+        Some((ChannelKind::VirtualAccount, bank)) => format!("virtual account {}", bank.unwrap_or_default()),
+        Some((ChannelKind::Card, _)) => language.pick("card", "kartu").to_owned(),
+        None => language.pick("wallet", "dompet").to_owned(),
+    }
 }
 
 /// Returns the name of a unit.

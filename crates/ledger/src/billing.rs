@@ -19,6 +19,7 @@ pub mod plan_versions;
 pub mod postings;
 pub mod profiles;
 pub mod receipts;
+pub mod received_money;
 pub mod refunds;
 pub mod subscriptions;
 pub mod webhook_deliveries;
@@ -38,6 +39,7 @@ pub use plan_versions::StoredPlanVersion;
 pub use postings::{NewPosting, PostingSum, StoredPosting};
 pub use profiles::BillingProfile;
 pub use receipts::{StoredInvoiceDay, StoredTerms};
+pub use received_money::ReceivedMoney;
 pub use refunds::StoredRefund;
 pub use subscriptions::{DaysOfVersion, NewSubscription, StoredSubscription};
 
@@ -60,6 +62,7 @@ pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
     plan_versions::STATEMENTS,
     postings::STATEMENTS,
     receipts::STATEMENTS,
+    received_money::STATEMENTS,
     profiles::STATEMENTS,
     refunds::STATEMENTS,
     subscriptions::STATEMENTS,

@@ -7,6 +7,7 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { Drawer } from "@/components/ui/drawer";
+import { Facts } from "@/components/ui/facts";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { invoiceState } from "@/features/billing/billing-words";
@@ -16,6 +17,7 @@ import { type InvoiceDecision, useAnyInvoice, useInvoiceActions } from "@/featur
 import { CreditNotes } from "@/features/invoices/credit-notes";
 import { InvoiceLines } from "@/features/invoices/invoice-lines";
 import { PaymentList } from "@/features/invoices/payment-list";
+import { receiptFacts } from "@/features/invoices/receipt-facts";
 import { useFormat, useMessages } from "@/lib/language";
 import { useLater } from "@/lib/later";
 import { useNow } from "@/lib/now";
@@ -28,6 +30,7 @@ const RefundDialog = dynamic(() => refundDialog().then((module) => module.Refund
 /** An invoice of any user, and what finance can do with it. */
 export function AdminInvoiceDrawer({ id, onClose }: { id: string; onClose(): void }) {
   const t = useMessages();
+  const format = useFormat();
   const now = useNow();
   const invoice = useAnyInvoice(id);
   const { data } = invoice;
@@ -52,6 +55,7 @@ export function AdminInvoiceDrawer({ id, onClose }: { id: string; onClose(): voi
           <section>
             <h3>{t.invoices.payments}</h3>
             <PaymentList payments={data.payments ?? []} />
+            <Facts facts={receiptFacts(data, t, format)} />
           </section>
           <CreditNotes notes={data.credit_notes ?? []} page="billing-admin" />
         </>

@@ -12,8 +12,13 @@ export function paymentState({ state, reason }: Pick<Payment, "state" | "reason"
 
 /** The method of a payment, with the bank of an account number. */
 export function methodText({ method, va }: Pick<Payment, "method" | "va">, t: Messages): string {
+  return methodName(method, va?.bank, t);
+}
+
+/** A method, with the bank of an account number. */
+export function methodName(method: string, bank: string | null | undefined, t: Messages): string {
   const name = t.pay.methods[method] ?? method;
-  return va ? `${name} · ${bankName(va.bank, t)}` : name;
+  return bank ? `${name} · ${bankName(bank, t)}` : name;
 }
 
 /** The name of a bank as customers know it. */

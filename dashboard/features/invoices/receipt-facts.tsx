@@ -1,25 +1,34 @@
 import type { ReactNode } from "react";
 
 import type { Invoice } from "@/features/billing/use-billing";
-import { methodText } from "@/features/invoices/payment-words";
+import { methodName } from "@/features/invoices/payment-words";
 import type { Format } from "@/lib/format";
 import type { Messages } from "@/messages/en";
 
-/** The states of a payment whose money arrived. A refund comes after it. */
-const RECEIVED = new Set(["paid", "partly_refunded", "refunded"]);
+type Receipt = Pick<Invoice, "state" | "period" | "lines" | "payments" | "paid_at" | "paid_by">;
 
-type Receipt = Pick<Invoice, "state" | "period" | "lines" | "payments">;
+/** The order of a payment at the payment provider; an empty text for money of the wallet. */
+export function orderOf({ payments }: Pick<Invoice, "payments">, id: string | null | undefined): string {
+  return (payments ?? []).find((payment) => payment.id === id)?.order_id ?? "";
+}
 
-/** The payments of a paid invoice, and its lines and days; empty before it is paid. An invoice that the wallet paid alone has no payment. */
-export function receiptFacts({ state, period, lines, payments }: Receipt, t: Messages, format: Format): [string, ReactNode][] {
-  if (state !== "paid") return [];
-  const received = (payments ?? []).filter((payment) => RECEIVED.has(payment.state));
-  const texts = [...new Set((lines ?? []).map(({ text }) => text))];
-  const days = `${format.utcFull(period.first_day)} – ${format.utcFull(period.last_day)}`;
+/** The time and the methods of the payment of a paid invoice, and its lines and days; empty before it is paid. Orders are shown on pages without a list of payments. */
+export function receiptFacts(invoice: Receipt, t: Messages, format: Format, withOrders = false): [string, ReactNode][] {
+  if (invoice.state !== "paid") return [];
+  const received = invoice.paid_by ?? [];
+  const texts = [...new Set((invoice.lines ?? []).map(({ text }) => text))];
+  const days = `${format.utcFull(invoice.period.first_day)} – ${format.utcFull(invoice.period.last_day)}`;
   return [
-    [t.invoices.paidBy, received.length > 0 && received.map((payment) => (
-      <span key={payment.id} className="block">{methodText(payment, t)} · {format.bill(payment.amount)} · <span className="mono">{payment.order_id}</span></span>
-    ))],
+    [t.invoices.paidOn, invoice.paid_at && format.moment(invoice.paid_at)],
+    [t.invoices.paidBy, received.length > 0 && received.map((money, place) => {
+      const order = withOrders ? orderOf(invoice, money.payment_id) : "";
+      return (
+        <span key={money.payment_id ?? place} className="block">
+          {methodName(money.method, money.bank, t)} · {format.bill(money.amount)}
+          {order && <> · <span className="mono">{order}</span></>}
+        </span>
+      );
+    })],
     [t.invoices.paidFor, <><bdi>{texts.join(", ")}</bdi>{texts.length > 0 && " · "}{days}</>],
   ];
 }

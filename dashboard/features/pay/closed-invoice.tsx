@@ -33,7 +33,7 @@ export function ClosedInvoice({ invoice }: { invoice: Invoice }) {
           {invoice.number && <a className={buttonClass({})} href={apiAddress(`/api/invoices/${invoice.id}/pdf`)} download>{t.invoices.pdfText}</a>}
         </div>
       </div>
-      <div className="pad"><Facts facts={receiptFacts(invoice, t, format)} /></div>
+      <div className="pad"><Facts facts={receiptFacts(invoice, t, format, true)} /></div>
       {surplus > 0 && <div className="pad"><Note title={t.pay.surplus(format.bill({ amount: surplus, currency: invoice.currency }))}>{t.pay.surplusText}</Note></div>}
     </section>
   );

@@ -18,6 +18,7 @@ const PAST = new Date(Date.now() - 600_000).toISOString();
 const QRIS = { id: "p1", state: "pending" as const, method: "qris" as const, order_id: "TG-1", amount: rupiah(166_500), refunded: { amount: 0, currency: "IDR" }, expires_at: SOON, qr_text: "00020101021226620014COM.GO-JEK.WWW" };
 const LINE = { no: 1, kind: "plan", text: "pro", quantity: 1, unit: "period", unit_price: null, amount: rupiah(150_000), first_day: "2026-11-20", last_day: "2026-12-19" };
 const INVOICE = { id: "i1", number: "INV-2026-000001", kind: "period", state: "open", period: { first_day: "2026-11-20", last_day: "2026-12-19" }, currency: "IDR", subtotal: rupiah(150_000), tax: { name: "PPN", base: rupiah(137_500), rate: "12%", amount: rupiah(16_500) }, total: rupiah(166_500), remaining: rupiah(166_500), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null, lines: [LINE], payments: [] as unknown[] };
+const PAID = { state: "paid", remaining: rupiah(0), paid_at: "2026-11-24T03:04:05Z", paid_by: [{ payment_id: "p1", method: "qris", amount: rupiah(166_500), received_at: "2026-11-24T03:04:05Z" }] };
 const METHODS = [
   { method: "qris", min: rupiah(1), max: rupiah(10_000_000), allowed: true },
   { method: "va", bank: "bca", min: rupiah(10_000), max: rupiah(20_000_000_000), allowed: true },
@@ -53,10 +54,11 @@ describe("the page of a payment", () => {
 
   it("reads the invoice again when the payment is decided", async () => {
     const paid = { ...QRIS, state: "paid" };
-    const seen = open({}, { "GET /api/invoices/i1": [{ body: { ...INVOICE, payments: [QRIS] } }, { body: { ...INVOICE, state: "paid", remaining: rupiah(0), payments: [paid] } }], "GET /api/payments/p1": { body: paid } });
+    const seen = open({}, { "GET /api/invoices/i1": [{ body: { ...INVOICE, payments: [QRIS] } }, { body: { ...INVOICE, ...PAID, payments: [paid] } }], "GET /api/payments/p1": { body: paid } });
     show(<PayPage />);
     expect(await screen.findByRole("heading", { name: "Invoice INV-2026-000001 is paid" })).toBeVisible();
     expect(seen.filter(({ line }) => line === "GET /api/invoices/i1").length).toBeGreaterThan(1);
+    expect(screen.getByText("Paid on").nextElementSibling).toHaveTextContent(formatter("en").moment(PAID.paid_at));
     expect(screen.getByText("Paid by").nextElementSibling).toHaveTextContent("QRIS · IDR 166,500 · TG-1");
     expect(screen.getByText("Paid for").nextElementSibling).toHaveTextContent("pro · 20 Nov 2026 – 19 Dec 2026");
     expect(screen.getByRole("link", { name: "Download (PDF)" })).toHaveAttribute("href", "/api/invoices/i1/pdf");

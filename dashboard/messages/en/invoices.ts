@@ -34,6 +34,7 @@ export const invoices = {
   pdfText: "Download (PDF)",
   page: "Page for printing",
   pageText: "Open",
+  paidOn: "Paid on",
   paidBy: "Paid by",
   paidFor: "Paid for",
   receipt: "Receipt",

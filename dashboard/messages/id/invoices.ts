@@ -36,6 +36,7 @@ export const invoices: Messages["invoices"] = {
   pdfText: "Unduh (PDF)",
   page: "Halaman untuk dicetak",
   pageText: "Buka",
+  paidOn: "Dibayar pada",
   paidBy: "Dibayar dengan",
   paidFor: "Untuk",
   receipt: "Bukti perhitungan",

@@ -51,14 +51,23 @@ fn line(text: &str) -> StoredInvoiceLine {
 }
 
 fn page(language: Language, line: StoredInvoiceLine) -> String {
+    document(language, &invoice(), line, &[])
+}
+
+fn document(
+    language: Language,
+    invoice: &StoredInvoice,
+    line: StoredInvoiceLine,
+    received: &[ReceivedMoney],
+) -> String {
     let party =
         |name: &str| InvoiceParty { name: name.to_owned(), address: "A\nB".to_owned(), ..InvoiceParty::default() };
     let parties = InvoiceParties { seller: party("PT Contoh"), customer: party("<Ada> & 阿达") };
-    let invoice = invoice();
     let lines = [line];
     InvoiceDocument {
-        invoice: &invoice,
+        invoice,
         lines: &lines,
+        received,
         parties: &parties,
         corrected: None,
         language,
@@ -97,6 +106,28 @@ fn both_languages_have_the_figures_of_the_invoice() {
     ] {
         assert!(indonesian.contains(figure), "{figure}: {indonesian}");
     }
+}
+
+#[test]
+fn a_paid_invoice_is_a_receipt() {
+    let at = |text: &str| Timestamp(Day::parse(text).unwrap().start().0 + 3_600_000_000);
+    let received = [
+        ReceivedMoney::new(None, 16_500, at("2026-11-20")),
+        ReceivedMoney::new(Some((Uuid::nil(), "bca")), 150_000, at("2026-11-24")),
+    ];
+    let paid = StoredInvoice { state: InvoiceState::Paid, remaining: 0, ..invoice() };
+    let english = document(Language::English, &paid, line("Credits"), &received);
+    for text in
+        ["Paid on", "24 November 2026, 08:00 WIB", "Paid by", "wallet, IDR 16,500", "virtual account BCA, IDR 150,000"]
+    {
+        assert!(english.contains(text), "{text}: {english}");
+    }
+    let indonesian = document(Language::Indonesian, &paid, line("Credits"), &received);
+    for text in ["Dibayar pada", "24 November 2026, 08.00 WIB", "dompet, Rp16.500", "virtual account BCA, Rp150.000"] {
+        assert!(indonesian.contains(text), "{text}: {indonesian}");
+    }
+    let open = document(Language::English, &invoice(), line("Credits"), &received);
+    assert!(!open.contains("Paid on") && !open.contains("Paid by"), "{open}");
 }
 
 #[test]

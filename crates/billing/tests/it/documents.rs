@@ -96,6 +96,7 @@ fn pdf(lines: &[StoredInvoiceLine], customer: InvoiceParty, currency: Currency, 
     InvoiceDocument {
         invoice: &invoice,
         lines,
+        received: &[],
         parties: &parties,
         corrected: None,
         language,

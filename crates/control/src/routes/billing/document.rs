@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use billing::document::InvoiceDocument;
 use billing::language::Language;
 use http::{HeaderValue, header};
-use ledger::billing::{InvoiceParties, StoredInvoice, StoredInvoiceLine, invoices, parties, profiles};
+use ledger::billing::{
+    InvoiceParties, ReceivedMoney, StoredInvoice, StoredInvoiceLine, invoices, parties, profiles, received_money,
+};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 use utoipa::IntoParams;
@@ -38,6 +40,7 @@ pub(in crate::routes) struct DocumentQuery {
 struct DocumentSource {
     invoice: StoredInvoice,
     lines: Vec<StoredInvoiceLine>,
+    received: Vec<ReceivedMoney>,
     parties: InvoiceParties,
     corrected: Option<String>,
     language: Language,
@@ -61,18 +64,20 @@ impl DocumentSource {
             return Err(Problem::new(Refusal::Conflict, "the invoice has no document before it is opened"));
         }
         let lines = invoices::lines(store, invoice.id).await?;
+        let received = received_money::of_invoice(store, invoice.id).await?;
         let parties = parties::of_invoice(store, invoice.id).await?;
         let corrected = match invoice.of_invoice {
             Some(id) => invoices::present(store, id).await?.and_then(|invoice| invoice.number),
             None => None,
         };
-        Ok(Self { invoice, lines, parties, corrected, language, zone })
+        Ok(Self { invoice, lines, received, parties, corrected, language, zone })
     }
 
     fn document(&self) -> InvoiceDocument<'_> {
         InvoiceDocument {
             invoice: &self.invoice,
             lines: &self.lines,
+            received: &self.received,
             parties: &self.parties,
             corrected: self.corrected.as_deref(),
             language: self.language,
@@ -105,8 +110,8 @@ pub(in crate::routes) async fn html(
     Ok((headers, page).into_response())
 }
 
-/// Returns an invoice or a credit note as a PDF file with the texts of the page. The bytes change only if its state or its
-/// unpaid amount changes, or with a release. Finance reads the documents of all users.
+/// Returns an invoice or a credit note as a PDF file with the texts of the page. The bytes change only if its state, its
+/// unpaid amount or its payments change, or with a release. Finance reads the documents of all users.
 #[utoipa::path(get, path = "/api/invoices/{id}/pdf", tag = "billing", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The invoice"), DocumentQuery),
     extensions(("x-codes" = json!(["bad_request", "not_found", "conflict"]))),

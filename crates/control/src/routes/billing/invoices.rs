@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use billing::channel::{PaymentChannel, WALLET};
 use billing::rules::invoice_state::InvoiceState;
 use http::StatusCode;
-use ledger::billing::{StoredInvoice, invoices, payments};
+use ledger::billing::{StoredInvoice, invoices, payments, received_money};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -101,7 +101,7 @@ pub(in crate::routes) async fn list(
         "issued_at": "2026-11-20T12:00:00Z",
         "lines": [{"no": 1, "kind": "plan", "text": "pro", "quantity": 1, "unit": "period", "unit_price": null,
             "amount": {"amount": 150000, "currency": "IDR"}, "first_day": "2026-11-20", "last_day": "2026-12-19"}],
-        "payments": [], "credit_notes": [], "tax_invoice_number": null
+        "paid_by": [], "payments": [], "credit_notes": [], "tax_invoice_number": null
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
@@ -123,7 +123,9 @@ pub(super) async fn whole(app: &Arc<App>, id: Uuid) -> Result<Json<InvoiceView>,
     let lines = invoices::lines(store, id).await?;
     let paid = payments::of_invoice(store, id).await?;
     let notes = invoices::credit_notes(store, id).await?;
-    Ok(Json(InvoiceView::whole(invoice, lines, &paid).with_notes(notes)))
+    let received = received_money::of_invoice(store, id).await?;
+    let view = InvoiceView::whole(invoice.clone(), lines, &paid).with_received(&received, &invoice);
+    Ok(Json(view.with_notes(notes)))
 }
 
 /// Begins the payment of an open invoice. If a payment by the same method is pending, it is returned with 200.

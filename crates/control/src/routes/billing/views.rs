@@ -6,9 +6,10 @@ use billing::channel::{PaymentChannel, WALLET};
 use billing::close::UnsignedDay;
 use billing::document::{percent, unit_price};
 use billing::language::Language;
+use billing::rules::invoice_state::InvoiceState;
 use billing::rules::payment::PaymentState;
 use insights::review::ReviewState;
-use ledger::billing::{StoredInvoice, StoredInvoiceLine, StoredPayment, StoredRefund};
+use ledger::billing::{ReceivedMoney, StoredInvoice, StoredInvoiceLine, StoredPayment, StoredRefund};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -86,6 +87,14 @@ pub(in crate::routes) struct InvoiceView {
     /// The time at which it was opened.
     #[schema(format = DateTime)]
     issued_at: Option<String>,
+    /// The time at which the last money of a paid invoice was received. It is missing in lists, before the invoice is paid,
+    /// and if there was no amount to pay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    paid_at: Option<String>,
+    /// The money that has paid the invoice, from the oldest. Money that was taken back is not listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid_by: Option<Vec<ReceivedMoneyView>>,
     /// The lines in the order of printing.
     #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<Vec<LineView>>,
@@ -104,6 +113,24 @@ pub(in crate::routes) struct InvoiceView {
     /// `billing.review: signoff`.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsigned_days: Option<Vec<UnsignedDayView>>,
+}
+
+/// Money that has paid an invoice, or a part of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReceivedMoney)]
+pub(super) struct ReceivedMoneyView {
+    /// The payment; null for money of the wallet.
+    payment_id: Option<Uuid>,
+    /// The method: `qris`, `va`, `card` or `wallet`.
+    method: &'static str,
+    /// The bank, for `va`: `bca`, `bni`, `bri`, `permata`, `cimb` or `mandiri`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bank: Option<&'static str>,
+    /// The amount that was received for this invoice.
+    amount: MoneyView,
+    /// The time at which the money was received.
+    #[schema(format = DateTime)]
+    received_at: String,
 }
 
 /// A day that an invoice waits for.
@@ -267,6 +294,8 @@ impl InvoiceView {
             remaining: MoneyView::new(of.remaining, of.currency),
             due_at: of.due_at.map(rfc3339),
             issued_at: of.issued_at.map(rfc3339),
+            paid_at: None,
+            paid_by: None,
             lines: None,
             payments: None,
             credit_notes: None,
@@ -274,6 +303,14 @@ impl InvoiceView {
             tax_invoice_number: Some(of.tax_invoice_number).filter(|number| !number.is_empty()),
             unsigned_days: None,
         }
+    }
+
+    /// Adds the money that has paid the invoice.
+    pub(super) fn with_received(self, received: &[ReceivedMoney], of: &StoredInvoice) -> Self {
+        let last = received.iter().map(ReceivedMoney::received_at).max();
+        let paid_at = if of.state == InvoiceState::Paid { last.map(rfc3339) } else { None };
+        let view = |money: &ReceivedMoney| ReceivedMoneyView::new(money, of.currency);
+        Self { paid_at, paid_by: Some(received.iter().map(view).collect()), ..self }
     }
 
     /// Shows an invoice with its lines and payments.
@@ -304,6 +341,19 @@ impl InvoiceView {
     }
 }
 
+impl ReceivedMoneyView {
+    fn new(of: &ReceivedMoney, currency: Currency) -> Self {
+        let channel = of.method.as_deref().and_then(PaymentChannel::of_name);
+        Self {
+            payment_id: of.payment_id,
+            method: channel.map_or(WALLET, |channel| channel.kind().as_str()),
+            bank: channel.and_then(PaymentChannel::bank),
+            amount: MoneyView::new(of.amount, currency),
+            received_at: rfc3339(of.received_at()),
+        }
+    }
+}
+
 impl RefundView {
     pub(super) fn new(of: StoredRefund) -> Self {
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
@@ -331,7 +381,7 @@ pub(super) fn example_invoice() -> Value {
         "issued_at": "2026-11-20T12:00:00Z",
         "lines": [{"no": 1, "kind": "plan", "text": "pro", "quantity": 1, "unit": "period", "unit_price": null,
             "amount": {"amount": 150000, "currency": "IDR"}, "first_day": "2026-11-20", "last_day": "2026-12-19"}],
-        "payments": [], "credit_notes": [], "tax_invoice_number": null
+        "paid_by": [], "payments": [], "credit_notes": [], "tax_invoice_number": null
     })
 }
 

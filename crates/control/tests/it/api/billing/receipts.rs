@@ -38,6 +38,62 @@ async fn a_customer_gets_the_own_receipt_and_finance_any() {
 }
 
 #[tokio::test]
+async fn a_paid_invoice_has_the_time_and_the_method_of_its_payment() {
+    let shop = Shop::open().await;
+    let invoice = shop.invoice().await;
+    let open = shop.get(&invoice).await.json();
+    assert_eq!((&open["paid_at"], &open["paid_by"]), (&Value::Null, &json!([])));
+    let paying = shop.post(&format!("{invoice}/pay"), &json!({"method": "va", "bank": "bca"})).await.json();
+    let order = paying["payment"]["order_id"].as_str().unwrap().to_owned();
+    shop.play(&format!("/_stub/pay/{order}")).await;
+    let notification = shop.play(&format!("/_stub/resend/{order}")).await.to_string();
+    shop.world.clock.advance(Duration::from_mins(5));
+    assert_eq!(crate::client::post(shop.world.address, super::NOTIFICATION, &[], &notification).await.status, 200);
+    shop.handle().await;
+    let paid = shop.get(&invoice).await.json();
+    let received_at = "2026-11-20T12:05:00Z";
+    assert_eq!((&paid["state"], &paid["paid_at"]), (&json!("paid"), &json!(received_at)));
+    let expected = json!([{
+        "payment_id": paying["payment"]["id"], "method": "va", "bank": "bca",
+        "amount": {"amount": 150_000, "currency": "IDR"}, "received_at": received_at
+    }]);
+    assert_eq!(paid["paid_by"], expected);
+    let page = shop.get(&format!("{invoice}/html")).await;
+    for text in ["Paid on", "20 November 2026, 12:05 UTC", "virtual account BCA, IDR 150,000"] {
+        assert!(page.body.contains(text), "{text}: {page:?}");
+    }
+    // The store's own rows of a list have no payments.
+    let listed = shop.get("/api/invoices").await.json();
+    assert_eq!(listed["items"][0].get("paid_at"), None);
+}
+
+#[tokio::test]
+async fn money_that_was_taken_back_has_not_paid_an_invoice() {
+    let shop = Shop::open().await;
+    let invoice = shop.invoice().await;
+    let pay = async |method: &Value| shop.post(&format!("{invoice}/pay"), method).await.json();
+    let order = |begun: &Value| begun["payment"]["order_id"].as_str().unwrap().to_owned();
+    let play = async |action: &str, order: &str| {
+        shop.play(&format!("/_stub/{action}/{order}")).await;
+        let payment = ledger::billing::payments::of_order(&shop.world.store, order, "").await.unwrap().unwrap();
+        shop.books().refresh(&payment).await.unwrap();
+        shop.get(&invoice).await.json()
+    };
+    let methods = |invoice: &Value| -> Vec<String> {
+        let paid_by = invoice["paid_by"].as_array().unwrap().iter();
+        paid_by.map(|money| money["method"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = order(&pay(&json!({"method": "va", "bank": "permata"})).await);
+    assert_eq!(methods(&play("pay", &first).await), ["va"]);
+    let reversed = play("reversal", &first).await;
+    assert_eq!((&reversed["state"], reversed.get("paid_at")), (&json!("open"), None));
+    assert_eq!(methods(&reversed), [""; 0]);
+    shop.world.clock.advance(Duration::from_mins(1));
+    let second = order(&pay(&json!({"method": "qris"})).await);
+    assert_eq!(methods(&play("pay", &second).await), ["qris"]);
+}
+
+#[tokio::test]
 async fn an_invoice_in_review_has_no_receipt_and_no_document() {
     let shop = Shop::open().await;
     let first = shop.invoice().await;
