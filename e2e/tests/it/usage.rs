@@ -4,7 +4,7 @@ use e2e::sse::Event;
 use e2e::{Answer, Call, Gateway, Setup, Upstream};
 use serde_json::{Value, json};
 
-use crate::bodies::{CHAT, COUNT_TOKENS, Format, MESSAGES};
+use crate::bodies::{CHAT, Format};
 
 #[tokio::test]
 async fn usage_is_counted_in_disjoint_classes_in_every_format() {
@@ -74,19 +74,6 @@ fn reported(format: Format, answer: &Answer) -> (u64, u64) {
     }
 }
 
-#[tokio::test]
-async fn token_counts_are_answered_and_free() {
-    let gateway = Gateway::start(Setup::mocked()).await;
-    let key = gateway.key().await;
-    let mut body = json!({"model": "mock", "messages": [{"role": "user", "content": "hi"}]});
-    let answer = gateway.call(Call::json(&format!("{COUNT_TOKENS}?beta=true"), &body).key(&key)).await.expect(200);
-    assert!(answer.json()["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0));
-    body["max_tokens"] = json!(8);
-    gateway.call(Call::json(MESSAGES, &body).key(&key)).await.expect(200);
-    let usage = gateway.counted(&key, 1).await;
-    assert_eq!(usage["credits"], 1);
-}
-
 /// Starts an upstream whose response reports 7 input tokens, 4 cached input tokens, 5 output tokens and 2 reasoning
 /// tokens.
 async fn upstream() -> Upstream {
@@ -147,27 +134,6 @@ async fn answer_that_is_compressed_all_the_same_passes_as_it_is() {
     let answer = gateway.call(call).await.expect(200);
     assert_eq!((answer.header("content-encoding"), answer.body.as_slice()), (Some("gzip"), &coded[..]));
     assert_eq!(gateway.counted(&key, 1).await["unpriced_requests"], 1);
-}
-
-#[tokio::test]
-async fn usage_can_be_requested_for_one_key() {
-    let gateway = Gateway::start(Setup::mocked()).await;
-    let account = gateway.account(e2e::setup::OPEN).await;
-    let other = e2e::commands::keys_create(gateway.folder(), &account.email, "other").await;
-    let stranger = gateway.key().await;
-    for key in [&account.key, &other, &other] {
-        gateway.call(Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(key)).await.expect(200);
-    }
-    gateway.counted(&account.key, 3).await;
-    let id = |validated: Value| validated["key"]["id"].as_str().unwrap().to_owned();
-    let other_id = id(gateway.validate(&other).await);
-    let ask =
-        async |key: &str, id: &str| gateway.ask(Call::get(&format!("/api/usage/today?key_id={id}")).key(key)).await;
-    let usage = ask(&account.key, &other_id).await.expect(200).json();
-    assert_eq!(usage["requests"], 2, "{usage}");
-    assert!(!usage.to_string().contains(&other));
-    // Another user's key is treated as missing.
-    assert_eq!(ask(&stranger, &other_id).await.expect(404).json()["error"]["code"], "not_found");
 }
 
 #[tokio::test]
