@@ -41,6 +41,7 @@ pub use id::{
 pub use limits::bounds::{ControlScope, KeyBounds};
 pub use limits::budget::{Budget, BudgetId, BudgetScope, LimitPeriod, Measure};
 pub use limits::plan::Plan;
+pub use limits::window::{CalendarUnit, Window, Zone};
 pub use network::client_program::ClientProgram;
 pub use only::only;
 pub use people::labels::{LabelId, LabelSet};
@@ -49,5 +50,5 @@ pub use people::subject_id::SubjectId;
 pub use people::user::{Role, UserStatus};
 pub use principal::{Last4, Principal};
 pub use refusal::Refusal;
-pub use time::clock::{CivilDate, Clock, ClockLeaps, Day, Mono, Timestamp};
+pub use time::clock::{CivilDate, Clock, ClockLeaps, Day, Minute, Mono, Timestamp};
 pub use time::time_zone::TimeZone;

@@ -1,5 +1,6 @@
-//! What a caller may use: bounds of a key, budgets, and plans.
+//! What a caller may use: bounds of a key, budgets, windows, and plans.
 
 pub mod bounds;
 pub mod budget;
 pub mod plan;
+pub mod window;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+const MICROS_PER_MINUTE: u64 = 60_000_000;
 const MICROS_PER_DAY: u64 = 86_400_000_000;
 
 /// Microseconds since the Unix epoch, UTC.
@@ -77,6 +78,31 @@ impl Day {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+}
+
+impl From<Day> for Timestamp {
+    fn from(day: Day) -> Self {
+        day.start()
+    }
+}
+
+/// Whole minutes since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Minute(pub u32);
+
+impl Minute {
+    /// Returns the minute that contains `at`.
+    #[must_use]
+    pub fn containing(at: Timestamp) -> Self {
+        Self(u32::try_from(at.0 / MICROS_PER_MINUTE).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the start of the minute.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        Timestamp(self.0 as u64 * MICROS_PER_MINUTE)
     }
 }
 
