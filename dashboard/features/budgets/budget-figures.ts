@@ -1,6 +1,7 @@
 import type { Budget, BudgetPath } from "@/features/budgets/use-budgets";
 import type { Schemas } from "@/lib/api";
 import type { Format } from "@/lib/format";
+import type { Messages } from "@/messages/en";
 
 export type Measure = "money" | "credits" | "tokens";
 export const MEASURES: readonly Measure[] = ["money", "credits", "tokens"];
@@ -54,9 +55,53 @@ export function figuresOf(budget: Pick<Budget, "money" | "credits" | "tokens" | 
   return { measure, amount, used: shown(used, format), remaining: shown(remaining, format), share };
 }
 
-/** The path of a budget that was set over the API. */
+/** The periods of budgets in UTC. */
+export const PERIODS = ["day", "week", "month"] as const;
+export type UtcPeriod = (typeof PERIODS)[number];
+
+/** The period, if it is one in UTC. */
+export function utcPeriod(per: string): UtcPeriod | undefined {
+  return PERIODS.find((known) => known === per);
+}
+
+/** A window is `5h/first_use` or `week/Asia/Jakarta`: its length, and when it begins. */
+function windowParts(per: string): { length: string; zone: string | undefined } {
+  const [length = per, ...from] = per.split("/");
+  const zone = from.join("/");
+  return { length, zone: zone === "first_use" || zone === "" ? undefined : zone };
+}
+
+/** The measure and the period in words: `Credits a day`, `Credits per 5h from first use`. */
+export function ruleText(budget: Pick<Budget, "money" | "credits" | "tokens" | "per">, t: Messages): string {
+  const measure = t.budgets.measures[measureOf(budget)];
+  const utc = utcPeriod(budget.per);
+  if (utc) return t.budgets.per[utc](measure);
+  const { length, zone } = windowParts(budget.per);
+  const calendar = utcPeriod(length);
+  return zone && calendar ? t.budgets.windowOfZone(t.budgets.per[calendar](measure), zone) : t.budgets.windowOfUse(measure, length);
+}
+
+/** The period after an amount: `a day`, `per 5h`. */
+export function perText(per: string, t: Messages): string {
+  const { length } = windowParts(per);
+  const period = utcPeriod(length);
+  return period ? t.budgets.perShort[period] : t.budgets.shortWindow(length);
+}
+
+const LENGTHS_MS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** The usual length of a period; of a month, of 30 days. */
+export function lengthMs(per: string): number {
+  const { length } = windowParts(per);
+  const days: Record<UtcPeriod, number> = { day: 1, week: 7, month: 30 };
+  const period = utcPeriod(length);
+  if (period) return days[period] * 86_400_000;
+  return Number.parseInt(length, 10) * (LENGTHS_MS[length.slice(-1)] ?? 0);
+}
+
+/** The path of a budget that was set over the API, which has a UTC period. */
 export function pathOf(budget: Budget): BudgetPath {
-  return { dimension: budget.dimension, id: budget.id ?? "-", measure: measureOf(budget), per: budget.per };
+  return { dimension: budget.dimension, id: budget.id ?? "-", measure: measureOf(budget), per: utcPeriod(budget.per) ?? "month" };
 }
 
 /** What a person types for an amount: digits, and for money at most nine decimals. */

@@ -7,7 +7,7 @@ import { useMemo } from "react";
 import { ActionMenu } from "@/components/ui/action-menu";
 import { DataTable } from "@/components/ui/data-table";
 import { Meter } from "@/components/ui/meter";
-import { figuresOf, measureOf } from "@/features/budgets/budget-figures";
+import { figuresOf, measureOf, ruleText } from "@/features/budgets/budget-figures";
 import type { Budget } from "@/features/budgets/use-budgets";
 import { passedOf } from "@/features/overview/limits";
 import { type Format, NONE } from "@/lib/format";
@@ -58,7 +58,7 @@ export function BudgetTable({ budgets, onTask }: BudgetTableProps) {
       id: "measure",
       header: t.budgets.limitOn,
       meta: { className: "x2 t2" },
-      cell: ({ row: { original } }) => t.budgets.per[original.per](t.budgets.measures[measureOf(original)]),
+      cell: ({ row: { original } }) => ruleText(original, t),
     }),
     column.display({
       id: "used",
@@ -105,9 +105,9 @@ export function BudgetTable({ budgets, onTask }: BudgetTableProps) {
 }
 
 function Used({ budget, words: { t, format, now } }: { budget: Budget; words: { t: Messages; format: Format; now: Date } }) {
-  const { measure, amount, used, share } = figuresOf(budget, format);
+  const { amount, used, share } = figuresOf(budget, format);
   if (used === undefined || share === undefined) return <span title={t.budgets.eachText}>{t.budgets.eachAmount(amount)}</span>;
-  const name = `${holderOf(budget, t)}, ${t.budgets.per[budget.per](t.budgets.measures[measure])}: ${format.percent(share)}`;
+  const name = `${holderOf(budget, t)}, ${ruleText(budget, t)}: ${format.percent(share)}`;
   return (
     <>
       {used} <span className="t3">/ {amount}</span>

@@ -9,7 +9,7 @@ import { SearchField } from "@/components/ui/search-field";
 import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
-import { figuresOf, measureOf, pathOf } from "@/features/budgets/budget-figures";
+import { figuresOf, pathOf, ruleText } from "@/features/budgets/budget-figures";
 import { BudgetTable, type BudgetTask, holderOf } from "@/features/budgets/budget-table";
 import { type Budget, useBudgetChanges, useBudgets } from "@/features/budgets/use-budgets";
 import { AdminShell } from "@/features/frame/admin-shell";
@@ -53,7 +53,7 @@ function RemoveDialog({ budget, onClose }: { budget: Budget; onClose(): void }) 
   const t = useMessages();
   const format = useFormat();
   const { remove } = useBudgetChanges();
-  const what = t.budgets.per[budget.per](t.budgets.measures[measureOf(budget)]);
+  const what = ruleText(budget, t);
   return (
     <ConfirmDialog
       title={t.budgets.removeTitle(holderOf(budget, t))}

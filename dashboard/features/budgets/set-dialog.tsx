@@ -7,7 +7,7 @@ import { z } from "zod";
 import { Field } from "@/components/ui/field";
 import { FormDialog } from "@/components/ui/form-dialog";
 import { SelectField } from "@/components/ui/select-field";
-import { MEASURES, type Measure, amountPattern, bodyOf, measureOf, pathOf, typedOf } from "@/features/budgets/budget-figures";
+import { MEASURES, type Measure, PERIODS, amountPattern, bodyOf, measureOf, pathOf, ruleText, typedOf } from "@/features/budgets/budget-figures";
 import { holderOf } from "@/features/budgets/budget-table";
 import { type Budget, useBudgetChanges, useBudgets } from "@/features/budgets/use-budgets";
 import { usePlans } from "@/features/plans/use-plans";
@@ -37,7 +37,7 @@ export function ChangeDialog({ budget, onClose }: { budget: Budget; onClose(): v
   return (
     <FormDialog title={t.budgets.changeTitle(holderOf(budget, t))} text={t.budgets.setText} action={t.budgets.save} isBusy={form.busy} error={set.error} onSubmit={form.submit} onClose={onClose}>
       <Field
-        label={t.budgets.per[budget.per](t.budgets.measures[measure])}
+        label={ruleText(budget, t)}
         inputMode={measure === "money" ? "decimal" : "numeric"}
         autoFocus
         {...(measure === "money" && { suffix: "USD" })}
@@ -54,7 +54,6 @@ interface SetDialogProps {
 }
 
 const DIMENSIONS = ["user", "key", "plan", "global"] as const;
-const PERIODS = ["day", "week", "month"] as const;
 
 type Fields = Record<"dimension" | "email" | "key" | "plan" | "measure" | "per" | "amount", string>;
 

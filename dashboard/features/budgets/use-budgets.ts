@@ -36,7 +36,7 @@ export interface BudgetPath {
   dimension: Schemas["BudgetDimension"];
   id: string;
   measure: "money" | "credits" | "tokens";
-  per: Schemas["BudgetPeriod"];
+  per: "day" | "week" | "month";
 }
 
 interface Changes {

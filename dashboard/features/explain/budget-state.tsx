@@ -1,6 +1,6 @@
 "use client";
 
-import { figuresOf, measureOf } from "@/features/budgets/budget-figures";
+import { figuresOf, ruleText } from "@/features/budgets/budget-figures";
 import { Place } from "@/features/explain/step";
 import type { ExplainedBudget } from "@/features/explain/use-explanation";
 import { useFormat, useMessages } from "@/lib/language";
@@ -13,7 +13,7 @@ export function BudgetState({ budget }: { budget: ExplainedBudget }) {
   const whose = budget.dimension === "subject" ? t.explain.subject : t.budgets.dimensions[budget.dimension];
   return (
     <li>
-      {t.budgets.per[budget.per](t.budgets.measures[measureOf(budget)])}
+      {ruleText(budget, t)}
       <span className="t3"> ({whose}, {t.explain.sources[budget.source]})</span>:{" "}
       {used !== undefined && remaining !== undefined ? (
         <><b className="med num">{t.explain.budgetLeft(remaining, amount)}</b>, <span className="num">{t.explain.budgetUsed(used)}</span></>

@@ -5,6 +5,7 @@ import { Dialog } from "@/components/ui/dialog";
 import { FailedNote } from "@/components/ui/failed-note";
 import { Meter } from "@/components/ui/meter";
 import { Failure, SkeletonRows } from "@/components/ui/states";
+import { ruleText, utcPeriod } from "@/features/budgets/budget-figures";
 import { KeyFields } from "@/features/keys/key-fields";
 import { budgetChanges, changeOf, fieldsOf, keyShape } from "@/features/keys/key-form";
 import type { ApiKey } from "@/features/keys/key-state";
@@ -77,10 +78,13 @@ function BudgetUse({ budgets }: { budgets: readonly Schemas["Budget"][] }) {
   };
   return (
     <ul className="grid gap-2.5">
-      {budgets.map(({ used, remaining, per, money, tokens, source }) => {
+      {budgets.map((budget) => {
+        const { used, remaining, money, tokens, source } = budget;
+        const per = utcPeriod(budget.per);
         if (used === null || used === undefined || remaining === null || remaining === undefined) return null;
         const [[spent, text], [rest]] = [read(used), read(remaining)];
-        const name = money ? t.keys.budgetUse.money[per] : tokens === null || tokens === undefined ? t.keys.budgetUse.credits[per] : t.keys.budgetUse.tokens[per];
+        const words = money ? t.keys.budgetUse.money : tokens === null || tokens === undefined ? t.keys.budgetUse.credits : t.keys.budgetUse.tokens;
+        const name = per ? words[per] : ruleText(budget, t);
         return (
           <li key={`${name}${source}`} className="hint row justify-between num">
             <span>{t.keys.budgetUsed(name, text)}</span>

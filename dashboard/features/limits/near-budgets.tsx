@@ -3,7 +3,7 @@
 import Link from "next/link";
 
 import { Meter, NEARLY } from "@/components/ui/meter";
-import { figuresOf, measureOf } from "@/features/budgets/budget-figures";
+import { figuresOf, ruleText } from "@/features/budgets/budget-figures";
 import { holderOf, idOf } from "@/features/budgets/budget-table";
 import { type Budget, useBudgets } from "@/features/budgets/use-budgets";
 import type { Format } from "@/lib/format";
@@ -53,7 +53,7 @@ function BudgetRow({ budget }: { budget: Budget }) {
   const now = useNow();
   const { measure, amount, used, share } = figuresOf(budget, format);
   const holder = <bdi>{holderOf(budget, t)}</bdi>;
-  const rule = t.budgets.per[budget.per](t.budgets.measures[measureOf(budget)]);
+  const rule = ruleText(budget, t);
   return (
     <tr>
       <td className="grow med">{budget.dimension === "user" && budget.id ? <Link className="link" href={`/dashboard/users?id=${budget.id}`}>{holder}</Link> : holder}</td>

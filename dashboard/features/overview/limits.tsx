@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 
 import { Meter, NEARLY } from "@/components/ui/meter";
-import { nanoOf } from "@/features/budgets/budget-figures";
+import { lengthMs, nanoOf } from "@/features/budgets/budget-figures";
 import { reservedOf } from "@/features/usage/series";
 import type { Schemas } from "@/lib/api";
 import type { Money } from "@/lib/format";
@@ -11,7 +11,6 @@ import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
 import type { Overview } from "@/lib/queries";
 
-const DAY_MS = 86_400_000;
 /** A projection from less of the period says nothing. */
 const PASSED_MIN = 0.1;
 
@@ -44,9 +43,9 @@ function isCost(amount: Schemas["BudgetAmount"] | null | undefined): amount is S
 }
 
 /** The part of a period that has passed; a month begins at midnight UTC of its first day. */
-export function passedOf(resetsAt: string, per: Schemas["BudgetPeriod"], now: Date): number {
+export function passedOf(resetsAt: string, per: string, now: Date): number {
   const end = new Date(resetsAt);
-  const start = per !== "month" ? end.getTime() - (per === "day" ? 1 : 7) * DAY_MS : Date.UTC(end.getUTCFullYear(), end.getUTCMonth() - 1, 1);
+  const start = per !== "month" ? end.getTime() - lengthMs(per) : Date.UTC(end.getUTCFullYear(), end.getUTCMonth() - 1, 1);
   return Math.min(1, Math.max(0, (now.getTime() - start) / (end.getTime() - start)));
 }
 

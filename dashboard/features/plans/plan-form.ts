@@ -1,10 +1,10 @@
 import { z } from "zod";
 
-import { type Measure, amountPattern, bodyOf, measureOf } from "@/features/budgets/budget-figures";
+import { type Measure, type UtcPeriod, amountPattern, bodyOf, measureOf } from "@/features/budgets/budget-figures";
 import type { Plan, PlanBudget } from "@/features/plans/use-plans";
 import type { Messages } from "@/messages/en";
 
-type Per = PlanBudget["per"];
+type Per = UtcPeriod;
 
 /** The fields of budgets, by measure and period. Credits per day are the quota, which has a field of its own. */
 export const BUDGET_FIELDS = [

@@ -1,4 +1,4 @@
-import { measureOf } from "@/features/budgets/budget-figures";
+import { measureOf, perText } from "@/features/budgets/budget-figures";
 import type { PlanBudget, PlanLimits } from "@/features/plans/use-plans";
 import { type Format, NONE } from "@/lib/format";
 import type { Messages } from "@/messages/en";
@@ -6,7 +6,7 @@ import type { Messages } from "@/messages/en";
 /** A budget of a plan in a few words. */
 export function budgetText(budget: PlanBudget, t: Messages, format: Format): string {
   const measure = measureOf(budget);
-  const per = t.budgets.perShort[budget.per];
+  const per = perText(budget.per, t);
   if (measure === "money") return `${format.unitPrice((budget.money ?? "0").replace(/ USD$/, ""), "USD")} ${per}`;
   return `${format.whole(budget[measure] ?? 0)} ${t.budgets.units[measure]} ${per}`;
 }

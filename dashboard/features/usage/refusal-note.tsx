@@ -4,7 +4,7 @@ import { Link2 } from "lucide-react";
 import Link from "next/link";
 
 import { Note } from "@/components/ui/note";
-import { figuresOf, measureOf } from "@/features/budgets/budget-figures";
+import { figuresOf, measureOf, ruleText } from "@/features/budgets/budget-figures";
 import { useKey, useKeyBudgets } from "@/features/keys/use-keys";
 import { RefusedLimit } from "@/features/usage/refused-limit";
 import type { Schemas } from "@/lib/api";
@@ -79,7 +79,7 @@ function BudgetNow({ budget, keyId }: { budget: Schemas["Budget"]; keyId: string
   const isOpen = isAdmin || budget.source === "key";
   return (
     <li>
-      {t.budgets.per[budget.per](t.budgets.measures[measureOf(budget)])}
+      {ruleText(budget, t)}
       <span className="t3"> ({t.budgets.dimensions[budget.dimension]}, {t.explain.sources[budget.source]})</span>:{" "}
       <b className={share !== undefined && share >= 1 ? "med num bad" : "med num"}>{used === undefined ? amount : t.budgets.usedOf(used, amount)}</b>
       {remaining !== undefined && <span className="num">, {t.usage.leftNow(remaining)}</span>}

@@ -8,7 +8,7 @@ import { Drawer } from "@/components/ui/drawer";
 import { Meter } from "@/components/ui/meter";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
-import { figuresOf } from "@/features/budgets/budget-figures";
+import { figuresOf, ruleText } from "@/features/budgets/budget-figures";
 import { hasEnded } from "@/features/keys/key-state";
 import { AdminTag } from "@/features/keys/admin-tag";
 import { ShortKey } from "@/features/keys/short-key";
@@ -106,7 +106,7 @@ function UserLimits({ user }: { user: User }) {
       {overview.data && overview.data.budgets.length === 0 && <p className="t2 md">{t.users.noLimits}</p>}
       {overview.data?.budgets.map((budget) => {
         const { measure, amount, used, share } = figuresOf(budget, format);
-        const name = t.budgets.per[budget.per](t.budgets.measures[measure]);
+        const name = ruleText(budget, t);
         return (
           <div key={`${budget.dimension}-${budget.source}-${measure}-${budget.per}`} className="grid gap-1">
             <div className="row wrap md gap-x-2 gap-y-0">
