@@ -51,7 +51,7 @@ async fn empty_database_is_migrated_by_hand_before_a_server_that_may_not() {
     }
     let (code, printed) = commands::serve_to_its_end(&folder, &by_hand()).await;
     assert!(code == Some(1) && printed.contains("store_older"), "{printed}");
-    works(&folder, "up", &["001 applied", "041 applied"]).await;
+    works(&folder, "up", &["001 applied", "042 applied"]).await;
     works(&folder, "up", &["nothing was changed"]).await;
     works(&folder, "status", &["001  applied", "create plans", "004  applied", "create daily usage", "up to date"])
         .await;
@@ -72,7 +72,7 @@ async fn servers_that_start_at_once_migrate_an_empty_database_together() {
     };
     let key = started[0].key().await;
     for gateway in &started {
-        works(gateway.folder(), "status", &["001  applied", "041  applied", "up to date"]).await;
+        works(gateway.folder(), "status", &["001  applied", "042  applied", "up to date"]).await;
         gateway.validate(&key).await;
     }
 }
@@ -89,7 +89,7 @@ async fn down_is_refused_while_a_server_runs_and_applied_after_it_has_ended() {
     let folder = gateway.stop().await.folder;
     undo_from(&folder, 1).await;
     works(&folder, "down", &["nothing was undone"]).await;
-    works(&folder, "status", &["001  missing", "041  missing"]).await;
+    works(&folder, "status", &["001  missing", "042  missing"]).await;
     // The next server creates the tables again, empty.
     let gateway = Gateway::start_in(folder, Setup::mocked()).await;
     assert_eq!(store::number(gateway.folder(), "SELECT count(*) FROM api_keys").await, 0);
@@ -100,7 +100,7 @@ async fn down_is_refused_while_a_server_runs_and_applied_after_it_has_ended() {
 async fn server_that_crashed_does_not_keep_a_database_from_going_back() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let folder = gateway.crash().folder;
-    works(&folder, "down --yes", &["undoing 041 (extend budget periods) deletes", "041 undone"]).await;
+    works(&folder, "down --yes", &["undoing 042 (create window usage) deletes", "042 undone"]).await;
 }
 
 #[tokio::test]
@@ -130,6 +130,6 @@ async fn down_names_the_deleted_data_and_changes_nothing_without_confirmation() 
     let mut terminal = Terminal::run(&folder, &words);
     terminal.sees("Type yes to continue: ", 1).await;
     terminal.types("yes");
-    terminal.sees("041 undone", 1).await;
+    terminal.sees("042 undone", 1).await;
     assert_eq!(terminal.ends().await, Some(0), "{}", terminal.shown());
 }

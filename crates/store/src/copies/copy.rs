@@ -18,7 +18,7 @@ use crate::sql::{Arguments, StoreKind, Transaction, statements};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 57] = [
+pub(crate) const TABLES: [&str; 59] = [
     "plans",
     "users",
     "api_keys",
@@ -40,6 +40,8 @@ pub(crate) const TABLES: [&str; 57] = [
     "daily_usage",
     "daily_plans",
     "daily_subjects",
+    "window_usage",
+    "open_windows",
     "daily_models",
     "hourly_usage",
     "daily_routes",
