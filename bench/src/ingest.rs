@@ -159,6 +159,7 @@ fn open_of(event: &UsageEvent) -> OpenRequest {
         subject: subject.clone(),
         started_at,
         day,
+        windows: Vec::new(),
         reserved: charge,
         route: route.clone(),
         format: format.clone(),

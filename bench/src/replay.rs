@@ -93,6 +93,7 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
             subject: event.subject.clone(),
             started_at: event.started_at,
             day: event.day,
+            windows: Vec::new(),
             reserved,
             route: event.route.clone(),
             format: event.format.clone(),

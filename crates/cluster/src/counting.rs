@@ -5,10 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use access::exchange::subject_budgets::BeginError;
-use access::{Amount, BudgetId, BudgetScope, Day, LimitPeriod, Principal, SubjectId};
-use meter::budgets::budget::Period;
-use meter::{Caller, Charge, Meter};
-use store::nodes::backlog::Backlog;
+use access::{Amount, BudgetId, BudgetScope, Day, LimitPeriod, Minute, Principal, SubjectId, Timestamp};
+use meter::{Caller, Charge, Meter, Period};
+use store::nodes::backlog::{Backlog, BacklogReader};
 use store::{BacklogError, Node, Store};
 
 /// Returns the budgets that apply to a caller in addition to the stored ones, each with its amount.
@@ -94,10 +93,13 @@ impl Counting {
 }
 
 /// Returns the budgets without a counter of `today`. A counter of this period, or of a later one after a clock jumped,
-/// was created earlier and has counted since.
+/// was created earlier and has counted since; so has that of a window that opens with the first use, even if it has ended.
 fn new(meter: &Meter, budgets: impl Iterator<Item = BudgetId>, today: Day) -> Vec<BudgetId> {
-    let begins = |budget: &BudgetId| Period::containing(budget.per, today).first();
-    let is_new = |budget: &BudgetId| meter.counter(*budget).is_none_or(|cell| cell.period().first() < begins(budget));
+    let is_new = |budget: &BudgetId| match meter.counter(*budget) {
+        None => true,
+        Some(_) if budget.per.window().is_some_and(access::Window::opens_with_use) => false,
+        Some(cell) => cell.period().end() <= today.start(),
+    };
     budgets.filter(is_new).collect()
 }
 
@@ -120,8 +122,9 @@ async fn count(
 ) -> Result<(), BacklogError> {
     let waiting = backlog.waiting().await?;
     let mut known: Vec<((BudgetScope, Period), Charge)> = Vec::new();
+    let now = store.clock().now().max(today.start());
     for budget in budgets {
-        let of = (budget.scope, Period::containing(budget.per, today));
+        let of = (budget.scope, period_of(store, &waiting, *budget, now).await?);
         let charge = match known.iter().find(|(known, _)| *known == of) {
             Some((_, charge)) => *charge,
             None => {
@@ -130,9 +133,25 @@ async fn count(
                 charge
             }
         };
-        meter.begin(*budget, today, charge.counted_by(*budget));
+        meter.begin_period(*budget, of.1, charge.counted_by(*budget));
     }
     Ok(())
+}
+
+/// Returns the current period of a budget; of a window that opens with the first use and is not open, one that has ended.
+async fn period_of(
+    store: &Store,
+    waiting: &BacklogReader<'_>,
+    budget: BudgetId,
+    now: Timestamp,
+) -> Result<Period, BacklogError> {
+    if !budget.per.window().is_some_and(access::Window::opens_with_use) {
+        return Ok(Period::containing(budget.per, now));
+    }
+    let minute = Minute::containing(now);
+    let stored = store.open_window(budget.scope, budget.per, minute).await?;
+    let open = stored.max(waiting.open_window(budget.scope, budget.per, minute));
+    Ok(open.unwrap_or_else(|| Period::ended(budget.per)))
 }
 
 #[cfg(test)]

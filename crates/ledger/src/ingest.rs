@@ -12,6 +12,7 @@ mod open_requests;
 mod positions;
 mod raw_usage;
 mod tables;
+pub(crate) mod windows;
 mod write;
 
 use std::sync::atomic::{AtomicU64, Ordering};

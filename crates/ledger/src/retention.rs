@@ -50,6 +50,8 @@ statements! {
         (SELECT id FROM hourly_usage WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     SUBJECTS = "DELETE FROM daily_subjects WHERE id IN
         (SELECT id FROM daily_subjects WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
+    WINDOWS = "DELETE FROM window_usage WHERE id IN
+        (SELECT id FROM window_usage WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     RAW = "DELETE FROM usage_raw WHERE id IN
         (SELECT id FROM usage_raw WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     USAGE_FROM = "INSERT INTO revision (id, value, usage_from, created_at, updated_at) VALUES ($1, 0, $2, $3, $3)
@@ -63,6 +65,8 @@ statements! {
 /// Minimum time for which the charges of subjects are kept: a month, and the error of clocks. Budgets of a month begin
 /// with them.
 const SUBJECTS_KEPT: Duration = Duration::from_hours(64 * 24);
+/// Minimum time for which the charges of windows are kept: the longest window, and the error of clocks.
+const WINDOWS_KEPT: Duration = Duration::from_hours(96 * 24);
 /// Statements for the rows that `retention.events` limits.
 const USAGE: [&str; 4] = [EVENTS, ATTEMPTS, COUNTS, HOURS];
 
@@ -200,7 +204,10 @@ impl Rounds {
         let mut rows = 0;
         // Subjects are unbounded, unlike keys. An audit does not expect their charges once their events are deleted.
         let of_subjects = keep.events.map(|keep| keep.max(SUBJECTS_KEPT));
-        for (tables, keep) in [(&USAGE[..], keep.events), (&[SUBJECTS], of_subjects), (&[RAW], keep.raw_usage)] {
+        let of_windows = keep.events.map(|keep| keep.max(WINDOWS_KEPT));
+        let usage =
+            [(&USAGE[..], keep.events), (&[SUBJECTS], of_subjects), (&[WINDOWS], of_windows), (&[RAW], keep.raw_usage)];
+        for (tables, keep) in usage {
             if let Some(keep) = keep {
                 rows += expire(store, tables, now.before(keep), stats).await?;
             }

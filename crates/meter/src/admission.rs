@@ -12,8 +12,9 @@ use std::sync::atomic::Ordering;
 
 use access::{Amount, Day, Mono, SubjectId, Timestamp};
 
-use crate::budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure};
 use crate::budgets::counter::{BudgetCounter, CounterReservation, RefusalCause};
+use crate::budgets::period::Period;
 use crate::lease::CounterId;
 pub use crate::lease::LeaseShortfall;
 use crate::limiter::LimitRegistry;
@@ -117,7 +118,7 @@ impl AdmissionRequest<'_> {
                 && (counter.free() < amount || self.now >= counter.deadline());
             is_short.then_some(LeaseShortfall { id, counter, amount })
         };
-        self.limits.counters(not_before_owner(self)).filter_map(shortfall).collect()
+        self.limits.counters(&charge, not_before_owner(self)).filter_map(shortfall).collect()
     }
 }
 
@@ -172,8 +173,11 @@ impl Meter {
     /// Returns whether each budget of the subject has a counter of the period that contains `day`, or of a later one.
     #[must_use]
     pub fn has_begun(&self, terms: &SubjectTerms<'_>, day: Day) -> bool {
+        // A window that opens with the first use opens here, once its counter exists.
         let is_current = |id: BudgetId| {
-            self.counter(id).is_some_and(|of| of.period().first() >= Period::containing(id.per, day).first())
+            self.counter(id).is_some_and(|counter| {
+                id.per.window().is_some_and(access::Window::opens_with_use) || counter.period().end() > day.start()
+            })
         };
         terms.budget_ids().into_iter().all(is_current)
     }
@@ -204,7 +208,7 @@ impl Meter {
     /// Returns the newest counter of a budget, if one was used since the process began.
     #[must_use]
     pub fn counter(&self, budget: BudgetId) -> Option<Arc<BudgetCounter>> {
-        self.counters.find(budget.scope)?.newest(budget.measure, budget.per)
+        self.counters.find(budget.scope)?.newest(BudgetKind { measure: budget.measure, per: budget.per })
     }
 
     /// Returns the state of `requests_per_minute` of a key or a user in this process, without counting a request. `limit` is
@@ -229,9 +233,13 @@ impl Meter {
     /// Creates the counter of a budget with `spent` in the period that contains `day`. A counter of this or a later
     /// period is kept.
     pub fn begin(&self, budget: BudgetId, day: Day, spent: Amount) {
-        let BudgetId { scope, measure, per } = budget;
-        let scope = self.counters.get(scope);
-        scope.begin(BudgetKind { measure, per }, day, NewCounter { authority: self.authority, spent });
+        self.begin_period(budget, Period::containing(budget.per, day), spent);
+    }
+
+    /// Creates the counter of a budget with `spent` in a period. A counter of this or a later period is kept.
+    pub fn begin_period(&self, budget: BudgetId, period: Period, spent: Amount) {
+        let new = NewCounter { authority: self.authority, spent };
+        self.counters.get(budget.scope).begin(budget.measure, period, new);
     }
 
     /// Returns the statistics of reservations.
@@ -307,7 +315,7 @@ fn take(
     let limits = request.limits.clone();
     let counter_reservations = CounterReservations::new();
     let mut reserved_charge = ReservedCharge { limits, charge, rates, counter_reservations };
-    for (budget, counter) in request.limits.counters(not_before_owner(request)) {
+    for (budget, counter) in request.limits.counters(&charge, not_before_owner(request)) {
         let counts = budget.limit.is_some() || request.limits.authority == Authority::Standalone;
         let amount = if counts { charge.counted_by(budget.id) } else { Amount::ZERO };
         if counts && let Err(shortfall) = counter.take(amount, budget.limit, request.now) {
@@ -329,9 +337,11 @@ fn take(
 /// Returns the wall-clock time, but not before the newest day of the counters of the user or the subject: around
 /// midnight, a key and its user count on the same day, although the clocks of workers differ.
 fn not_before_owner(request: &AdmissionRequest<'_>) -> Timestamp {
-    let is_owner = |budget: &&Budget| matches!(budget.id.scope, BudgetScope::User(_) | BudgetScope::Subject(_));
-    let of_owner = request.limits.budgets.iter().find(is_owner);
-    let newest = of_owner.and_then(|budget| budget.scope_counters.newest(Measure::Credits, LimitPeriod::Day));
+    // The quota of the owner is counted even without a limit.
+    let is_quota = |budget: &&Budget| {
+        budget.is_owners() && budget.id.measure == Measure::Credits && budget.id.per == LimitPeriod::Day
+    };
+    let newest = request.limits.budgets.iter().find(is_quota).and_then(Budget::newest);
     newest.map_or(request.at, |counter| request.at.max(counter.period().first().start()))
 }
 

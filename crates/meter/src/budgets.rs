@@ -3,3 +3,4 @@
 pub(crate) mod atomic_amount;
 pub mod budget;
 pub mod counter;
+pub mod period;

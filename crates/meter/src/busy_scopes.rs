@@ -8,11 +8,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering;
 
-use access::{Amount, BudgetScope, Day, Mono, SubjectId};
+use access::{Amount, BudgetScope, Day, LimitPeriod, Measure, Mono, SubjectId};
 
 use crate::admission::Meter;
 use crate::limits::RateOwner;
-use crate::scope_counters::{CounterRegistry, ScopeCounters};
+use crate::scope_counters::{BudgetKind, CounterRegistry, ScopeCounters};
 
 /// The time for which an empty bucket of `requests_per_minute` refills, in nanoseconds.
 const MINUTE_NANOS: u64 = 60_000_000_000;
@@ -86,8 +86,7 @@ impl Meter {
 
 /// Returns the state of a subject's quota of `day`; `None` if it has none, or a quota of zero.
 fn quota(subject: SubjectId, counters: &ScopeCounters, day: Day) -> Option<BusyQuota> {
-    let counter =
-        counters.newest(crate::budgets::budget::Measure::Credits, crate::budgets::budget::LimitPeriod::Day)?;
+    let counter = counters.newest(BudgetKind { measure: Measure::Credits, per: LimitPeriod::Day })?;
     let limit = counter.limit();
     (counter.period().first() == day && !limit.is_zero()).then(|| BusyQuota {
         subject,

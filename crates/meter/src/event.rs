@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::{Credits, Day, LabelSet, NanoUsd, RequestId, Subject, Timestamp};
 
 use crate::budgets::budget::Charge;
+use crate::budgets::period::Period;
 use crate::origin::RequestOrigin;
 use crate::unknown::UnknownCost;
 use crate::usage::Usage;
@@ -97,6 +98,8 @@ pub struct UsageEvent {
     pub started_at: Timestamp,
     /// The day whose quota the request counts in.
     pub day: Day,
+    /// The windows of the user or the subject in which the request counts, each once.
+    pub windows: Vec<Period>,
     /// The amounts that quotas and budgets count: credits, and the used tokens and money. Where usage was not reported
     /// and a budget limits them, the reserved amounts count.
     pub charge: Charge,

@@ -17,10 +17,11 @@ pub mod server;
 
 use std::time::Duration;
 
-use access::{Amount, Timestamp};
+use access::{Amount, Minute, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::budgets::budget::{BudgetId, Period};
+use crate::budgets::budget::BudgetId;
+use crate::budgets::period::Period;
 
 pub use client::{LeaseClient, LeaseTiming, SharedCounter, Verdict, WaitDecision, Waiter};
 pub use queue::{LeaseQueue, LeaseShortfall, LeaseWait, QueueMessage, WaitRequest};
@@ -129,6 +130,8 @@ pub struct TickResponse {
     pub recalls: Vec<Recall>,
     /// The leases that the tick ended, as budget counter and incarnation.
     pub closed: Vec<(CounterId, u64)>,
+    /// The budget counters whose window another node has opened before, with its first minute. Nothing was granted for them.
+    pub moved: Vec<(CounterId, Minute)>,
 }
 
 /// The state of a lease in the server.

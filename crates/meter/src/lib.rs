@@ -34,7 +34,8 @@ pub use admission::refused_limit::{LimitOwner, LimitUnit, RefusedLimit};
 pub use admission::{
     AdmissionRefusal, AdmissionRequest, BudgetExceeded, GrantedLevels, Meter, RateSource, SUBJECTS_MAX,
 };
-pub use budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure, Period};
+pub use budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure};
+pub use budgets::period::Period;
 pub use busy_scopes::{BusyQuota, BusyRate};
 pub use event::{Attempt, Counts, Outcome, UsageEvent};
 pub use limits::{BudgetLevel, Limits, RateOwner, SubjectTerms, Terms};

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use access::limits::plan::LongPeriods;
 use access::{Amount, Caller, Credits, KeyBounds, Mono, NanoUsd, Plan, SubjectId, Timestamp, Tokens};
 
-use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure};
 use crate::budgets::counter::{BudgetCounter, CounterRest};
+use crate::budgets::period::Period;
 use crate::limiter::RequestTerms;
 use crate::rate::{Bucket, Rate, RateExceeded, RateLevel};
-use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, ScopeCounters};
+use crate::scope_counters::{self, Authority, BudgetKind, CounterRegistry, ScopeCounters, Slot};
 use crate::stats::StatsSlice;
 
 /// Free requests have their own bucket, with a multiple of the plan's rate (Claude Code sends 14 token counts at once).
@@ -58,8 +59,12 @@ type LimitedBudget = (BudgetId, Option<Amount>);
 pub struct Limits {
     /// `requests_per_minute` of the key and of the user's plan: at most one of each owner, the key's first.
     pub(crate) rates: Box<[OwnedRate]>,
-    /// Ordered by id, without duplicates: at most one for each kind of scope, measure and period, which is 36.
+    /// Without duplicates, ordered by id; those of windows that open with their first use are last, so that a request that
+    /// another budget refuses opens none. At most one for each kind of scope, measure and UTC period, which is 36, and
+    /// [`WINDOWS_MAX`](access::Budget::WINDOWS_MAX).
     pub(crate) budgets: Box<[Budget]>,
+    /// Whether a budget of the user or the subject has a window.
+    pub(crate) has_windows: bool,
     pub(crate) authority: Authority,
     /// The statistics in which reservations are counted.
     pub(crate) stats: Arc<StatsSlice>,
@@ -71,7 +76,9 @@ pub(crate) struct Budget {
     pub(crate) id: BudgetId,
     /// `None` counts usage without limiting it.
     pub(crate) limit: Option<Amount>,
-    pub(crate) scope_counters: Arc<ScopeCounters>,
+    scope_counters: Arc<ScopeCounters>,
+    /// The counter of a window.
+    window: Option<Arc<Slot>>,
 }
 
 /// The state of a budget that limits a client, as this process knows it. Leases of other nodes count as used.
@@ -148,7 +155,9 @@ impl Limits {
         let of_key = rate(RateOwner::Key, terms.bounds.requests_per_minute, BudgetScope::Key(key));
         let of_user = rate(RateOwner::User, terms.plan.requests_per_minute, BudgetScope::User(user));
         let rates = of_key.into_iter().chain(of_user).collect();
-        Self { rates, budgets: with_counters(budgets, registry), authority, stats }
+        let budgets = with_counters(budgets, registry);
+        let has_windows = has_windows(&budgets);
+        Self { rates, budgets, has_windows, authority, stats }
     }
 
     pub(crate) fn of_subject(
@@ -159,7 +168,8 @@ impl Limits {
     ) -> Self {
         let counted = without_limit(BudgetScope::Subject(terms.subject), registry, authority);
         let budgets = with_counters(terms.budgets().chain(counted).collect(), registry);
-        Self { rates: Box::default(), budgets, authority, stats }
+        let has_windows = has_windows(&budgets);
+        Self { rates: Box::default(), budgets, has_windows, authority, stats }
     }
 
     /// Returns the rate limits of a request with their owners.
@@ -167,12 +177,14 @@ impl Limits {
         self.rates.iter().map(move |owned| (RequestTerms::TokenBucket(rate_of(owned.limit, free).0), owned.owner))
     }
 
-    /// Returns the current counters in the order of the budgets.
-    pub(crate) fn counters(&self, at: Timestamp) -> impl Iterator<Item = (&Budget, Arc<BudgetCounter>)> {
-        self.budgets.iter().map(move |budget| {
-            let BudgetId { measure, per, .. } = budget.id;
-            (budget, budget.scope_counters.counter(BudgetKind { measure, per }, at.day(), self.authority))
-        })
+    /// Returns the current counters in the order of the budgets. A request that charges nothing opens no window.
+    pub(crate) fn counters(
+        &self,
+        charge: &Charge,
+        at: Timestamp,
+    ) -> impl Iterator<Item = (&Budget, Arc<BudgetCounter>)> {
+        let is_free = *charge == Charge::default();
+        self.budgets.iter().map(move |budget| (budget, budget.counter(is_free, at, self.authority)))
     }
 
     /// Returns the amount that one request could use at `at`: for each measure the smallest rest of its budgets,
@@ -181,9 +193,10 @@ impl Limits {
     #[must_use]
     pub fn left(&self, at: Timestamp) -> Charge {
         let none = Charge { credits: Credits::MAX, tokens: Tokens::MAX, ..Charge::money(NanoUsd::MAX) };
-        self.counters(at).fold(none, |left, (budget, counter)| {
+        self.budgets.iter().fold(none, |left, budget| {
             let Some(limit) = budget.limit else { return left };
-            let of_budget = left.counted_by(budget.id).min(limit.saturating_sub(counter.used()));
+            let used = budget.current(at).map_or(Amount::ZERO, |counter| counter.used());
+            let of_budget = left.counted_by(budget.id).min(limit.saturating_sub(used));
             match budget.id.measure {
                 Measure::Money if budget.id.scope.is_pooled() => Charge { pooled_money: of_budget.money(), ..left },
                 Measure::Money => Charge { money: of_budget.money(), ..left },
@@ -200,11 +213,10 @@ impl Limits {
         own.filter_map(move |budget| {
             let id = budget.id;
             let limit = budget.limit?;
-            let newest = budget.scope_counters.newest(id.measure, id.per);
-            let (period, rest) = match newest.filter(|counter| counter.period().end() > at) {
+            let (period, rest) = match budget.current(at) {
                 Some(counter) => (counter.period(), counter.rest(limit)?),
                 None if self.authority == Authority::Leased => return None,
-                None => (Period::containing(id.per, at.day()), CounterRest { left: limit, unspent: limit }),
+                None => (Period::containing(id.per, at), CounterRest { left: limit, unspent: limit }),
             };
             Some(BudgetLevel { budget: id, period, limit, left: rest.left, unspent: rest.unspent })
         })
@@ -227,6 +239,45 @@ impl Limits {
     pub fn limits_money(&self, own_credential: bool) -> bool {
         let counts = |id: BudgetId| id.measure == Measure::Money && !(own_credential && id.scope.is_pooled());
         self.budgets.iter().any(|budget| budget.limit.is_some() && counts(budget.id))
+    }
+}
+
+impl Budget {
+    const fn kind(&self) -> BudgetKind {
+        BudgetKind { measure: self.id.measure, per: self.id.per }
+    }
+
+    /// Returns the counter of the period that contains `at`; of a window that a free request must not open, one that counts
+    /// nothing.
+    pub(crate) fn counter(&self, is_free: bool, at: Timestamp, authority: Authority) -> Arc<BudgetCounter> {
+        let Some(slot) = &self.window else { return self.scope_counters.counter(self.kind(), at, authority) };
+        if is_free && self.opens_with_use() {
+            let ended = || Arc::new(BudgetCounter::standalone(Period::ended(self.id.per), Amount::ZERO));
+            return self.current(at).unwrap_or_else(ended);
+        }
+        scope_counters::current(slot, self.id.per, at, authority)
+    }
+
+    /// Returns the newest counter, if one exists.
+    pub(crate) fn newest(&self) -> Option<Arc<BudgetCounter>> {
+        match &self.window {
+            Some(slot) => slot.load_full(),
+            None => self.scope_counters.newest(self.kind()),
+        }
+    }
+
+    /// Returns the counter of the period that contains `at`, or of a later one, if one exists.
+    fn current(&self, at: Timestamp) -> Option<Arc<BudgetCounter>> {
+        self.newest().filter(|counter| counter.period().end() > at)
+    }
+
+    fn opens_with_use(&self) -> bool {
+        self.id.per.window().is_some_and(access::Window::opens_with_use)
+    }
+
+    /// Returns whether the budget belongs to a user or a subject without a user.
+    pub(crate) const fn is_owners(&self) -> bool {
+        matches!(self.id.scope, BudgetScope::User(_) | BudgetScope::Subject(_))
     }
 }
 
@@ -277,13 +328,23 @@ fn without_limit(scope: BudgetScope, registry: &CounterRegistry, authority: Auth
     }
 }
 
-/// Returns each budget once, with its counters, in the order of their ids.
+/// Returns each budget once, with its counters, in the order of [`Limits::budgets`].
 fn with_counters(mut budgets: Vec<LimitedBudget>, registry: &CounterRegistry) -> Box<[Budget]> {
     // Of two budgets with one id, the smaller limit comes first; no limit is the largest.
     budgets.sort_by(|(id, limit), (other, than)| id.cmp(other).then(smaller(*limit, *than)));
     budgets.dedup_by_key(|(id, _)| *id);
-    let budget = |(id, limit): LimitedBudget| Budget { id, limit, scope_counters: registry.get(id.scope) };
-    budgets.into_iter().map(budget).collect()
+    let budget = |(id, limit): LimitedBudget| {
+        let scope_counters = registry.get(id.scope);
+        let window = id.per.window().map(|window| scope_counters.window_slot(id.measure, window));
+        Budget { id, limit, scope_counters, window }
+    };
+    let mut budgets: Box<[Budget]> = budgets.into_iter().map(budget).collect();
+    budgets.sort_by_key(Budget::opens_with_use);
+    budgets
+}
+
+fn has_windows(budgets: &[Budget]) -> bool {
+    budgets.iter().any(|budget| budget.window.is_some() && budget.is_owners())
 }
 
 /// Returns the rate of a request and its bucket, under a limit of `requests_per_minute`.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use access::{Amount, Day, Timestamp};
 use smallvec::SmallVec;
 
-use crate::budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure};
 use crate::budgets::counter::{BudgetCounter, CounterReservation};
+use crate::budgets::period::Period;
 use crate::limits::{BucketKind, Limits, RATES_MAX};
 use crate::rate::{Rate, RateLevel};
 
@@ -105,6 +106,23 @@ impl ReservedCharge {
         }
     }
 
+    /// Returns the windows of the user or the subject in which the request counts, each once.
+    fn windows(&self) -> Vec<Period> {
+        let mut windows = Vec::new();
+        // A free request counts in none.
+        if !self.limits.has_windows || self.charge == Charge::default() {
+            return windows;
+        }
+        for (budget, reservation) in self.limits.budgets.iter().zip(&self.counter_reservations) {
+            let period = reservation.counter.period();
+            let is_window = budget.is_owners() && reservation.counts && period.per().window().is_some();
+            if is_window && !windows.contains(&period) {
+                windows.push(period);
+            }
+        }
+        windows
+    }
+
     fn parts(&self) -> impl Iterator<Item = ReservedPart> {
         self.limits.budgets.iter().zip(&self.counter_reservations).map(|(budget, reservation)| ReservedPart {
             budget: budget.id,
@@ -170,6 +188,18 @@ impl Reservation {
         self.parts().find(is_of_owner).map_or_else(|| at.day(), |part| part.period.first())
     }
 
+    /// Returns whether the request counts in a window of its user or subject.
+    #[must_use]
+    pub fn has_windows(&self) -> bool {
+        self.reserved_charge.as_ref().is_some_and(|reserved| reserved.limits.has_windows)
+    }
+
+    /// Returns the windows of the user or the subject in which the request counts, each once.
+    #[must_use]
+    pub fn windows(&self) -> Vec<Period> {
+        self.reserved_charge.as_ref().map(|reserved| reserved.windows()).unwrap_or_default()
+    }
+
     /// Drops the reservation without releasing it, because another record counts it.
     pub fn forget(mut self) {
         self.reserved_charge = None;
@@ -213,6 +243,18 @@ impl CommittedRequest {
     /// Returns the amount that is reserved of each budget, which counts after a crash.
     pub fn parts(&self) -> impl Iterator<Item = ReservedPart> {
         self.reserved_charge.iter().flat_map(|reserved| reserved.parts())
+    }
+
+    /// Returns whether the request counts in a window of its user or subject.
+    #[must_use]
+    pub fn has_windows(&self) -> bool {
+        self.reserved_charge.as_ref().is_some_and(|reserved| reserved.limits.has_windows)
+    }
+
+    /// Returns the windows of the user or the subject in which the request counts, each once.
+    #[must_use]
+    pub fn windows(&self) -> Vec<Period> {
+        self.reserved_charge.as_ref().map(|reserved| reserved.windows()).unwrap_or_default()
     }
 
     /// Returns whether a budget of tokens or money limits the request.

@@ -3,15 +3,17 @@
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use access::{Amount, Day, KeyNo, PlanId, SubjectId, UserNo};
+use access::{Amount, CalendarUnit, Day, KeyNo, Minute, PlanId, SubjectId, Timestamp, UserNo, Window};
 use arc_swap::ArcSwapOption;
 use rustc_hash::FxHashMap;
 
-use crate::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure};
 use crate::budgets::counter::BudgetCounter;
+use crate::budgets::period::Period;
 use crate::rate::Bucket;
 
-type Slot = ArcSwapOption<BudgetCounter>;
+/// The newest counter of a budget.
+pub(crate) type Slot = ArcSwapOption<BudgetCounter>;
 
 /// The counters of one scope. A process may have a million of these, so the rarely used counters are allocated on
 /// demand.
@@ -29,6 +31,15 @@ struct OtherCounters {
     credits_of_month: Slot,
     tokens: [Slot; 3],
     money: [Slot; 3],
+    windows: RwLock<Vec<WindowSlot>>,
+}
+
+/// The counter of a budget of a window.
+#[derive(Debug)]
+struct WindowSlot {
+    measure: Measure,
+    window: Window,
+    slot: Arc<Slot>,
 }
 
 /// Whether budget counters need a lease.
@@ -56,70 +67,125 @@ pub(crate) struct NewCounter {
 }
 
 impl ScopeCounters {
-    /// Returns the counter of the period that contains `day`, or of a later period if one has begun: periods never go
-    /// back.
-    pub(crate) fn counter(&self, kind: BudgetKind, day: Day, authority: Authority) -> Arc<BudgetCounter> {
-        self.begin(kind, day, NewCounter { authority, spent: Amount::ZERO })
+    /// Returns the counter of the period that contains `at`, or of a later period if one has begun: periods never go back.
+    pub(crate) fn counter(&self, kind: BudgetKind, at: Timestamp, authority: Authority) -> Arc<BudgetCounter> {
+        self.with_slot(kind, |slot| current(slot, kind.per, at, authority))
     }
 
-    /// Like [`Self::counter`]; a new counter begins with `spent`.
-    pub(crate) fn begin(&self, kind: BudgetKind, day: Day, new: NewCounter) -> Arc<BudgetCounter> {
-        let BudgetKind { measure, per } = kind;
-        let slot = self.slot(measure, per);
-        let period = Period::containing(per, day);
-        let current = |counter: &Option<Arc<BudgetCounter>>| {
-            counter.as_ref().filter(|counter| counter.period() >= period).cloned()
-        };
-        loop {
-            if let Some(counter) = current(&slot.load()) {
-                return counter;
-            }
-            slot.rcu(|counter| {
-                current(counter).unwrap_or_else(|| {
-                    Arc::new(match new.authority {
-                        Authority::Standalone => BudgetCounter::standalone(period, new.spent),
-                        Authority::Leased => BudgetCounter::leased(period),
-                    })
-                })
+    /// Sets the counter of a budget to a new one of `period`; a counter of this or a later period is kept.
+    pub(crate) fn begin(&self, measure: Measure, period: Period, new: NewCounter) {
+        self.with_slot(BudgetKind { measure, per: period.per() }, |slot| {
+            slot.rcu(|counter| match counter {
+                Some(counter) if counter.period() >= period => Some(counter.clone()),
+                Some(_) | None => Some(Arc::new(new.counter(period))),
             });
-        }
+        });
     }
 
     /// Returns the newest counter of a budget, if one exists.
-    pub(crate) fn newest(&self, measure: Measure, per: LimitPeriod) -> Option<Arc<BudgetCounter>> {
-        match (measure, per) {
-            (Measure::Credits, LimitPeriod::Day) => self.credits_of_day.load_full(),
-            _ => self.others.get().and_then(|_| self.slot(measure, per).load_full()),
+    pub(crate) fn newest(&self, kind: BudgetKind) -> Option<Arc<BudgetCounter>> {
+        if let (Measure::Credits, LimitPeriod::Day) = (kind.measure, kind.per) {
+            return self.credits_of_day.load_full();
+        }
+        let others = self.others.get()?;
+        match kind.per {
+            LimitPeriod::Window(window) => others.find(kind.measure, window)?.load_full(),
+            LimitPeriod::Day | LimitPeriod::Week | LimitPeriod::Month => self.with_slot(kind, Slot::load_full),
         }
     }
 
     /// Returns whether any counter is of a period that has not ended before `today`.
     fn has_counts_from(&self, today: Day) -> bool {
-        let current = |slot: &Slot| slot.load().as_ref().is_some_and(|counter| counter.period().next().first() > today);
+        let current = |slot: &Slot| slot.load().as_ref().is_some_and(|counter| counter.period().end() > today.start());
         let others = |others: &OtherCounters| {
-            let OtherCounters { credits_of_week, credits_of_month, tokens, money } = others;
+            let OtherCounters { credits_of_week, credits_of_month, tokens, money, windows } = others;
+            let windows = windows.read().unwrap_or_else(PoisonError::into_inner);
             [credits_of_week, credits_of_month].into_iter().chain(tokens).chain(money).any(current)
+                || windows.iter().any(|window| current(&window.slot))
         };
         current(&self.credits_of_day) || self.others.get().is_some_and(|of| others(of))
     }
 
-    fn slot(&self, measure: Measure, per: LimitPeriod) -> &Slot {
+    /// Returns the slot of a window, which limits keep so that a request needs no search.
+    pub(crate) fn window_slot(&self, measure: Measure, window: Window) -> Arc<Slot> {
+        let others = self.others.get_or_init(Box::default);
+        others.find(measure, window).unwrap_or_else(|| others.add(measure, window))
+    }
+
+    fn with_slot<T>(&self, BudgetKind { measure, per }: BudgetKind, see: impl FnOnce(&Slot) -> T) -> T {
+        match per {
+            LimitPeriod::Day => see(self.utc_slot(measure, CalendarUnit::Day)),
+            LimitPeriod::Week => see(self.utc_slot(measure, CalendarUnit::Week)),
+            LimitPeriod::Month => see(self.utc_slot(measure, CalendarUnit::Month)),
+            LimitPeriod::Window(window) => see(&self.window_slot(measure, window)),
+        }
+    }
+
+    fn utc_slot(&self, measure: Measure, unit: CalendarUnit) -> &Slot {
         let others = || self.others.get_or_init(Box::default);
-        match (measure, per) {
-            (Measure::Credits, LimitPeriod::Day) => &self.credits_of_day,
-            (Measure::Credits, LimitPeriod::Week) => &others().credits_of_week,
-            (Measure::Credits, LimitPeriod::Month) => &others().credits_of_month,
-            (Measure::Tokens, _) => pick(&others().tokens, per),
-            (Measure::Money, _) => pick(&others().money, per),
+        match (measure, unit) {
+            (Measure::Credits, CalendarUnit::Day) => &self.credits_of_day,
+            (Measure::Credits, CalendarUnit::Week) => &others().credits_of_week,
+            (Measure::Credits, CalendarUnit::Month) => &others().credits_of_month,
+            (Measure::Tokens, _) => pick(&others().tokens, unit),
+            (Measure::Money, _) => pick(&others().money, unit),
         }
     }
 }
 
-const fn pick([day, week, month]: &[Slot; 3], per: LimitPeriod) -> &Slot {
-    match per {
-        LimitPeriod::Day => day,
-        LimitPeriod::Week => week,
-        LimitPeriod::Month => month,
+impl OtherCounters {
+    fn find(&self, measure: Measure, window: Window) -> Option<Arc<Slot>> {
+        let windows = self.windows.read().unwrap_or_else(PoisonError::into_inner);
+        windows.iter().find(|known| known.measure == measure && known.window == window).map(|known| known.slot.clone())
+    }
+
+    /// Adds the slot of a window, unless another thread has. All slots go with their scope, so their number is that of the
+    /// windows that the plans of an active user had.
+    fn add(&self, measure: Measure, window: Window) -> Arc<Slot> {
+        let mut windows = self.windows.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = windows.iter().find(|known| known.measure == measure && known.window == window) {
+            return known.slot.clone();
+        }
+        let slot = Arc::new(Slot::empty());
+        windows.push(WindowSlot { measure, window, slot: slot.clone() });
+        slot
+    }
+}
+
+impl NewCounter {
+    const fn counter(self, period: Period) -> BudgetCounter {
+        match self.authority {
+            Authority::Standalone => BudgetCounter::standalone(period, self.spent),
+            Authority::Leased => BudgetCounter::leased(period),
+        }
+    }
+}
+
+/// Returns the counter of the period that contains `at`, or of a later period if one has begun. Without one, the next period
+/// begins; the lease server may have begun another one.
+pub(crate) fn current(slot: &Slot, per: LimitPeriod, at: Timestamp, authority: Authority) -> Arc<BudgetCounter> {
+    let is_current = |counter: &&Arc<BudgetCounter>| counter.period().end() > at && counter.moved_to().is_none();
+    loop {
+        if let Some(counter) = slot.load().as_ref().filter(is_current) {
+            return counter.clone();
+        }
+        slot.rcu(|counter| {
+            if let Some(counter) = counter.as_ref().filter(is_current) {
+                return Some(counter.clone());
+            }
+            let ended = counter.as_ref().map_or(Minute(0), |counter| counter.period().end_minute());
+            let moved = counter.as_ref().and_then(|counter| counter.moved_to());
+            let period = moved.filter(|period| period.end() > at).unwrap_or_else(|| Period::begun(per, at, ended));
+            Some(Arc::new(NewCounter { authority, spent: Amount::ZERO }.counter(period)))
+        });
+    }
+}
+
+const fn pick([day, week, month]: &[Slot; 3], unit: CalendarUnit) -> &Slot {
+    match unit {
+        CalendarUnit::Day => day,
+        CalendarUnit::Week => week,
+        CalendarUnit::Month => month,
     }
 }
 
@@ -156,13 +222,14 @@ impl CounterRegistry {
         }
     }
 
-    /// Returns the budgets of a scope that have a counter of any period.
+    /// Returns the budgets of a scope that have a counter of any UTC period. A window that a plan no longer has ends.
     pub(crate) fn counted(&self, scope: BudgetScope) -> Vec<BudgetId> {
         let Some(counters) = self.find(scope) else { return Vec::new() };
-        let kinds = Measure::ALL.into_iter().flat_map(|measure| LimitPeriod::ALL.map(|per| (measure, per)));
+        let kinds =
+            Measure::ALL.into_iter().flat_map(|measure| LimitPeriod::UTC.map(|per| BudgetKind { measure, per }));
         kinds
-            .filter(|(measure, per)| counters.newest(*measure, *per).is_some())
-            .map(|(measure, per)| BudgetId { scope, measure, per })
+            .filter(|kind| counters.newest(*kind).is_some())
+            .map(|BudgetKind { measure, per }| BudgetId { scope, measure, per })
             .collect()
     }
 

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, RoutePolicy, Timeouts};
 use http::StatusCode;
 use meter::rate::RateLevel;
-use meter::{BilledQuantity, Charge, Measure, Outcome, RequestOrigin, Reservation};
+use meter::{BilledQuantity, Charge, Measure, Outcome, Period, RequestOrigin, Reservation};
 use tokio::time::Instant;
 
 use crate::account::attempt::Attempt;
@@ -275,9 +275,18 @@ impl RequestAccount {
         }
     }
 
-    /// Returns whether the request has its own usage event, not only a part in the counts.
+    /// Returns the windows in which the request counts.
+    pub(crate) fn windows(&self) -> Vec<Period> {
+        match &self.permits.budgets {
+            BudgetHold::Nothing => Vec::new(),
+            BudgetHold::Reserved(reservation) => reservation.windows(),
+            BudgetHold::CommittedRequest(committed) => committed.windows(),
+        }
+    }
+
+    /// Returns whether the request has its own usage event, not only a part in the counts: that names its windows.
     pub(crate) fn leaves_a_row(&self) -> bool {
-        self.policy().events == Events::Rows
+        self.policy().events == Events::Rows || self.permits.budgets.has_windows()
     }
 
     /// Settles the reservation as reserved: the gateway itself responds, and the request counts.

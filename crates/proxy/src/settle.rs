@@ -262,29 +262,26 @@ impl RequestAccount {
             return;
         }
         let (charge, estimated) = self.charge(&committed.reserved());
-        match self.policy().events {
-            Events::Folded => {
-                let counts = self.counts(&committed, summary.outcome);
-                match self.permits.prelogged.take() {
-                    Some(prelogged) => prelogged.count(counts),
-                    // The committed request is dropped unsettled, which `tollgate_meter_dropped_total` counts.
-                    None if !self.request.worker().aggregation.add(counts) => return,
-                    None => {}
-                }
-                settle(committed, &charge, &estimated);
+        if self.policy().events == Events::Folded && !committed.has_windows() {
+            let counts = self.counts(&committed, summary.outcome);
+            match self.permits.prelogged.take() {
+                Some(prelogged) => prelogged.count(counts),
+                // The committed request is dropped unsettled, which `tollgate_meter_dropped_total` counts.
+                None if !self.request.worker().aggregation.add(counts) => return,
+                None => {}
             }
-            Events::Rows => {
-                let mut event = self.event(summary, committed.day(), charge);
-                self.remove_invented_names(&mut event, now);
-                let owed = if self.permits.further.is_empty() {
-                    PendingSettlement::settling(committed, charge, estimated)
-                } else {
-                    let (further, unsent) = self.permits.take_further();
-                    PendingSettlement::settling_all(committed, further, unsent, charge, estimated)
-                };
-                self.append(event, owed);
-            }
+            return settle(committed, &charge, &estimated);
         }
+        let mut event = self.event(summary, committed.day(), charge);
+        event.windows = committed.windows();
+        self.remove_invented_names(&mut event, now);
+        let owed = if self.permits.further.is_empty() {
+            PendingSettlement::settling(committed, charge, estimated)
+        } else {
+            let (further, unsent) = self.permits.take_further();
+            PendingSettlement::settling_all(committed, further, unsent, charge, estimated)
+        };
+        self.append(event, owed);
     }
 
     /// Returns the charge of the request, and the part of it that no provider reported. If usage is unknown, or only a
@@ -363,6 +360,7 @@ impl RequestAccount {
             subject: self.identity.subject.recorded(),
             started_at: self.request.started_at,
             day,
+            windows: Vec::new(),
             charge,
             route: self.policy().name.clone(),
             format: format.map(|format| handles.format(format)),

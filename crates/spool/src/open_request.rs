@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::{Day, RequestId, Subject, Timestamp};
-use meter::{Charge, Outcome, RequestOrigin, UsageEvent};
+use meter::{Charge, Outcome, Period, RequestOrigin, UsageEvent};
 
 /// The status of a request that was interrupted by the death of the process.
 const UNANSWERED: u16 = 500;
@@ -22,6 +22,8 @@ pub struct OpenRequest {
     pub started_at: Timestamp,
     /// The day whose quota the request counts in.
     pub day: Day,
+    /// The windows of the user or the subject in which the request counts.
+    pub windows: Vec<Period>,
     /// The amount that is reserved for all attempts.
     pub reserved: Charge,
     /// The name of the route.
@@ -46,6 +48,7 @@ impl OpenRequest {
             subject: self.subject.clone(),
             started_at,
             day,
+            windows: self.windows.clone(),
             charge: reserved,
             route: self.route.clone(),
             format: self.format.clone(),

@@ -86,6 +86,7 @@ pub(crate) fn event(id: RequestId, caller: Option<Caller>, at: Timestamp) -> Usa
         subject: caller.into(),
         started_at: at,
         day: at.day(),
+        windows: Vec::new(),
         charge: Charge::credits(Credits(1)),
         route: "ai".into(),
         format: Some("chat".into()),

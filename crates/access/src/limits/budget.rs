@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::amounts::amount::{Amount, Credits};
 use crate::amounts::usd;
 use crate::id::{KeyNo, PlanId, UserNo};
+use crate::limits::window::{CalendarUnit, Window};
 use crate::people::subject_id::SubjectId;
 
 /// The scope of a budget. Budgets are checked in the order of the variants.
@@ -36,9 +38,8 @@ pub enum Measure {
     Money,
 }
 
-/// The period of a budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The period of a budget. In JSON it is the text of [`LimitPeriod::parse`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LimitPeriod {
     /// One day in UTC.
     Day,
@@ -46,6 +47,8 @@ pub enum LimitPeriod {
     Week,
     /// One calendar month in UTC.
     Month,
+    /// A window with another beginning or length.
+    Window(Window),
 }
 
 /// Identifies a budget by scope, measure and period.
@@ -110,23 +113,59 @@ impl Measure {
 }
 
 impl LimitPeriod {
-    /// All periods, in order.
-    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
+    /// The periods in UTC, in order.
+    pub const UTC: [Self; 3] = [Self::Day, Self::Week, Self::Month];
 
-    /// Parses the text that [`as_str`](Self::as_str) returns.
+    /// Parses the text that `to_string` returns: `day`, `week`, `month`, or a [`Window`].
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    pub fn parse(text: &str) -> Option<Self> {
+        match CalendarUnit::parse(text) {
+            Some(unit) => Some(Self::of_unit(unit)),
+            None => Window::parse(text).map(Self::Window),
+        }
     }
 
-    /// The spelling in the configuration, the store and the API.
+    /// Returns the period in UTC.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
+    pub const fn of_unit(unit: CalendarUnit) -> Self {
+        match unit {
+            CalendarUnit::Day => Self::Day,
+            CalendarUnit::Week => Self::Week,
+            CalendarUnit::Month => Self::Month,
         }
+    }
+
+    /// Returns the window, if the period is no UTC day, week or month.
+    #[must_use]
+    pub const fn window(self) -> Option<Window> {
+        match self {
+            Self::Day | Self::Week | Self::Month => None,
+            Self::Window(window) => Some(window),
+        }
+    }
+}
+
+impl fmt::Display for LimitPeriod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day => f.write_str(CalendarUnit::Day.as_str()),
+            Self::Week => f.write_str(CalendarUnit::Week.as_str()),
+            Self::Month => f.write_str(CalendarUnit::Month.as_str()),
+            Self::Window(window) => window.fmt(f),
+        }
+    }
+}
+
+impl Serialize for LimitPeriod {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LimitPeriod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom(format_args!("`{text}` is no period of a budget")))
     }
 }
 
@@ -168,7 +207,16 @@ impl Budget {
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} a {}", self.measure.written(self.amount), self.per.as_str())
+        let amount = self.measure.written(self.amount);
+        match self.per {
+            LimitPeriod::Window(window @ Window::FirstUse { .. }) => {
+                write!(f, "{amount} per {} from first use", window.per())
+            }
+            LimitPeriod::Window(Window::Calendar { unit, zone }) => {
+                write!(f, "{amount} a {} in {}", unit.as_str(), zone.name())
+            }
+            LimitPeriod::Day | LimitPeriod::Week | LimitPeriod::Month => write!(f, "{amount} a {}", self.per),
+        }
     }
 }
 
@@ -186,6 +234,26 @@ mod tests {
         assert!(!Budget::are_fit(&[money, Budget { amount: Amount(money.amount.0 + 1), ..money }]));
         assert!(!Budget::are_fit(&[Budget { amount: Amount(Budget::AMOUNT_MAX.0 + 1), ..money }]));
         assert_eq!((credits.to_string(), money.to_string()), ("5 credits a month".into(), "12.5 USD a day".into()));
+    }
+
+    #[test]
+    fn budgets_of_windows_are_told_and_stored_with_their_windows() {
+        let session = Budget {
+            measure: Measure::Credits,
+            per: LimitPeriod::Window(Window::first_use(300).unwrap()),
+            amount: Amount(400),
+        };
+        assert_eq!(session.to_string(), "400 credits per 5h from first use");
+        let week = Budget { per: LimitPeriod::parse("week/Asia/Jakarta").unwrap(), ..session };
+        assert_eq!(week.to_string(), "400 credits a week in Asia/Jakarta");
+        let stored = serde_json::to_string(&[session, week]).unwrap();
+        assert!(
+            stored.contains(r#""per":"5h/first_use""#) && stored.contains(r#""per":"week/Asia/Jakarta""#),
+            "{stored}"
+        );
+        assert_eq!(serde_json::from_str::<Vec<Budget>>(&stored).unwrap(), [session, week]);
+        assert!(serde_json::from_str::<LimitPeriod>("\"year\"").is_err());
+        assert_eq!(serde_json::to_string(&LimitPeriod::Month).unwrap(), "\"month\"");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The quotas and budgets of a key as clients read them: Tollgate's own form, and the forms of OpenRouter, LiteLLM and Claude
 //! Code, which menu-bar tools and status lines know (read 2026-11-30).
 
+use std::borrow::Cow;
+
 use access::amounts::usd;
 use access::{Amount, Timestamp};
 use meter::{BudgetId, BudgetScope, LimitPeriod, Measure};
@@ -38,10 +40,10 @@ pub struct KeyQuotas<'a> {
 }
 
 /// The state of one quota, budget or rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuotaWindow {
     /// The name, as in `RateLimit`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The quota or the budget; `None` for `requests_per_minute`.
     pub budget: Option<BudgetId>,
     /// The limit of the window.
@@ -57,10 +59,10 @@ pub struct QuotaWindow {
 /// One window of `GET /v1/usage`.
 #[derive(Serialize)]
 struct WrittenWindow {
-    name: &'static str,
+    name: Cow<'static, str>,
     scope: &'static str,
     measure: &'static str,
-    per: &'static str,
+    per: String,
     limit: Value,
     used: Value,
     reserved: Value,
@@ -129,10 +131,10 @@ impl QuotaWindow {
     fn written(&self, now: Timestamp) -> WrittenWindow {
         let reserved = self.unspent.saturating_sub(self.left);
         WrittenWindow {
-            name: self.name,
+            name: self.name.clone(),
             scope: self.budget.map_or("key", |budget| scope_word(budget.scope)),
             measure: self.measure().map_or("requests", Measure::as_str),
-            per: self.budget.map_or("minute", |budget| budget.per.as_str()),
+            per: self.budget.map_or_else(|| "minute".to_owned(), |budget| budget.per.to_string()),
             limit: self.value(self.limit),
             used: self.value(self.used()),
             reserved: self.value(reserved),
@@ -196,10 +198,11 @@ impl KeyQuotas<'_> {
     fn openrouter(&self) -> Value {
         let money = self.money();
         let of = |per| self.windows.iter().find(|window| window.is_money(per)).map(|window| dollars(window.used()));
-        let reset = money.and_then(|window| window.budget).map(|budget| match budget.per {
-            LimitPeriod::Day => "daily",
-            LimitPeriod::Week => "weekly",
-            LimitPeriod::Month => "monthly",
+        let reset = money.and_then(|window| window.budget).and_then(|budget| match budget.per {
+            LimitPeriod::Day => Some("daily"),
+            LimitPeriod::Week => Some("weekly"),
+            LimitPeriod::Month => Some("monthly"),
+            LimitPeriod::Window(_) => None,
         });
         json!({"data": {
             "label": self.key_id, "limit": money.map(|window| dollars(window.limit)),
@@ -214,9 +217,10 @@ impl KeyQuotas<'_> {
     fn litellm(&self) -> Value {
         let money = self.money();
         let duration = money.and_then(|window| window.budget).map(|budget| match budget.per {
-            LimitPeriod::Day => "1d",
-            LimitPeriod::Week => "7d",
-            LimitPeriod::Month => "1mo",
+            LimitPeriod::Day => "1d".to_owned(),
+            LimitPeriod::Week => "7d".to_owned(),
+            LimitPeriod::Month => "1mo".to_owned(),
+            LimitPeriod::Window(window) => format!("{}m", window.usual_minutes()),
         });
         let rate = self.windows.iter().find(|window| window.budget.is_none()).map(|window| window.limit.0);
         json!({"key": self.key_id, "info": {
@@ -238,6 +242,11 @@ impl KeyQuotas<'_> {
             LimitPeriod::Day => "daily",
             LimitPeriod::Week => "weekly",
             LimitPeriod::Month => "monthly",
+            LimitPeriod::Window(window) => match window.usual_minutes() {
+                0..=1_440 => "daily",
+                1_441..=10_080 => "weekly",
+                _ => "monthly",
+            },
         };
         let percent = window.used_permille() / 10;
         let cents = |amount: Amount| (budget.measure == Measure::Money).then_some(amount.0 / NANO_USD_PER_CENT);
@@ -313,7 +322,7 @@ mod tests {
     ) -> QuotaWindow {
         let [limit, left, unspent] = amounts.map(Amount);
         let budget = budget.map(|(scope, measure, per)| BudgetId { scope, measure, per });
-        QuotaWindow { name, budget, limit, left, unspent, resets_at: Day(20_001).start() }
+        QuotaWindow { name: name.into(), budget, limit, left, unspent, resets_at: Day(20_001).start() }
     }
 
     fn quotas(windows: Vec<QuotaWindow>) -> KeyQuotas<'static> {

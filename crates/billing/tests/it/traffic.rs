@@ -128,6 +128,7 @@ fn event(caller: Caller, id: Uuid, of: Used<'_>) -> UsageEvent {
         subject: Some(caller).into(),
         started_at: access::Timestamp(0),
         day: Day(0),
+        windows: Vec::new(),
         charge: Charge::credits(Credits(3)),
         route: "ai".into(),
         format: of.model.map(|_| "chat".into()),

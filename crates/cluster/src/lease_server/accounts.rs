@@ -158,6 +158,7 @@ impl<'a> LockedAccounts<'a> {
                 .map(|(id, cell)| WrittenAccount {
                     id: *id,
                     cell: *cell,
+                    per: cell.budget.per.to_string(),
                     carried: None,
                     most: Amount::ZERO,
                     account: &empty,
@@ -261,7 +262,8 @@ impl<'a> LockedAccounts<'a> {
             if !written || self.fresh.contains(cell) || raised.contains(cell) {
                 let most = self.mosts.get(cell).copied().unwrap_or_default();
                 let carried = Some(after.spent_before);
-                books.push(WrittenAccount { id: *id, cell: *cell, carried, most, account: after });
+                let per = cell.budget.per.to_string();
+                books.push(WrittenAccount { id: *id, cell: *cell, per, carried, most, account: after });
             }
             for (of, loan) in &after.leases {
                 // A lease whose final amount is known is not recalled: its last write must keep the time at which it
@@ -286,6 +288,8 @@ impl<'a> LockedAccounts<'a> {
 struct WrittenAccount<'a> {
     id: Uuid,
     cell: CounterId,
+    /// The period as text.
+    per: String,
     /// Amount that was charged before the account began; `None` while it is not looked up.
     carried: Option<Amount>,
     /// Largest limit under which an amount was leased.
@@ -305,10 +309,10 @@ struct WrittenLease<'a> {
     base: Amount,
 }
 
-fn bind_book(written: &WrittenAccount<'_>, row: &mut Values<'_>) {
-    let WrittenAccount { id, cell, carried, most, account: book } = *written;
+fn bind_book<'r>(written: &'r WrittenAccount<'_>, row: &mut Values<'r>) {
+    let WrittenAccount { id, cell, ref per, carried, most, account: book } = *written;
     row.put(id);
-    BudgetPeriodRow::put(cell, row);
+    BudgetPeriodRow::put(cell, per, row);
     row.put(micros(cell.period.end()))
         .put(carried.map(|carried| signed(carried.0)))
         .put(signed(most.0))

@@ -1,10 +1,12 @@
 //! Compiles `budgets`, and the budgets of plans.
 
-use crate::schema::traffic::{BudgetInput, BudgetsInput, PlanBudgetInput, TrafficInput};
+use crate::schema::traffic::{
+    BudgetInput, BudgetsInput, PlanBudgetInput, PlanInput, PlanQuotaInput, QuotaLength, QuotaStart, TrafficInput,
+};
 use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces};
-use access::{Amount, Budget, Credits, Measure, Tokens};
+use access::{Amount, Budget, CalendarUnit, Credits, LimitPeriod, Measure, NanoUsd, Tokens, Window, Zone};
 use settings::error::{Code, Problem, ValueOrigin};
-use settings::field::Entries;
+use settings::input::Input;
 use settings::section::{Location, SettingsReader};
 
 const MEASURE: &str = "one of `money`, `credits` and `tokens`";
@@ -38,19 +40,72 @@ pub(super) fn limit_places(traffic: &TrafficInput) -> LimitPlaces {
     LimitPlaces { plans: plans.collect(), budgets: budgets.collect() }
 }
 
-/// Returns the budgets of each user of a plan.
-pub(super) fn of_plan(reader: &SettingsReader<'_>, entries: &Entries<PlanBudgetInput>) -> Vec<Budget> {
+/// Returns the budgets and quotas of each user of a plan.
+pub(super) fn of_plan(reader: &SettingsReader<'_>, plan: &PlanInput) -> Vec<Budget> {
     let mut taken = UsedBudgets::default();
-    let budgets = entries
-        .list
-        .iter()
-        .filter_map(|entry| budget(reader, entry).filter(|budget| taken.take(reader, &entry.location, None, *budget)));
-    budgets.collect()
+    let budgets = plan.budgets.list.iter().map(|entry| (&entry.location, budget(reader, entry)));
+    let quotas = plan.quotas.list.iter().map(|entry| (&entry.location, quota(reader, entry, plan.timezone.value)));
+    let mut all = Vec::new();
+    for (location, budget) in budgets.chain(quotas) {
+        if let Some(budget) = budget
+            && taken.take(reader, location, None, budget)
+        {
+            all.push(budget);
+        }
+    }
+    all
+}
+
+/// Returns a quota as a budget. A calendar period in UTC is one of all budgets.
+fn quota(reader: &SettingsReader<'_>, entry: &PlanQuotaInput, zone: Zone) -> Option<Budget> {
+    let PlanQuotaInput { location, money, credits, tokens, per, from } = entry;
+    let (measure, amount) = amount(reader, location, &GivenAmounts { money, credits, tokens })?;
+    let per = match (per.as_ref()?.value, from.as_ref().map(|from| from.value)) {
+        (QuotaLength::Minutes(minutes), None | Some(QuotaStart::FirstUse)) => {
+            LimitPeriod::Window(Window::FirstUse { minutes })
+        }
+        (QuotaLength::Calendar(CalendarUnit::Day), Some(QuotaStart::FirstUse)) => LimitPeriod::Window(Window::DAY),
+        (QuotaLength::Calendar(CalendarUnit::Week), Some(QuotaStart::FirstUse)) => LimitPeriod::Window(Window::WEEK),
+        (QuotaLength::Calendar(unit), None | Some(QuotaStart::Calendar)) if zone.is_utc() => LimitPeriod::of_unit(unit),
+        (QuotaLength::Calendar(unit), None | Some(QuotaStart::Calendar)) => {
+            LimitPeriod::Window(Window::Calendar { unit, zone })
+        }
+        (QuotaLength::Minutes(_), Some(QuotaStart::Calendar)) => {
+            let message = format!("`{}` has a length that no calendar has", location.path);
+            let problem = Problem::new(Code::BadValue, location.at, message);
+            reader.report(problem.expected("`from: first_use`, or `per` of `day`, `week` or `month`"));
+            return None;
+        }
+        (QuotaLength::Calendar(CalendarUnit::Month), Some(QuotaStart::FirstUse)) => {
+            let message = format!("`{}` is a month, whose length differs", location.path);
+            let problem = Problem::new(Code::BadValue, location.at, message);
+            reader.report(problem.expected("a number of days such as `per: 30d`, or `from: calendar`"));
+            return None;
+        }
+    };
+    Some(Budget { measure, per, amount })
 }
 
 /// Returns the single measure of an entry, and its period.
 fn budget(reader: &SettingsReader<'_>, entry: &PlanBudgetInput) -> Option<Budget> {
-    let location = &entry.location;
+    let PlanBudgetInput { location, money, credits, tokens, per } = entry;
+    let (measure, amount) = amount(reader, location, &GivenAmounts { money, credits, tokens })?;
+    Some(Budget { measure, per: per.as_ref()?.value, amount })
+}
+
+/// The measures of an entry, of which one is given.
+struct GivenAmounts<'a> {
+    money: &'a Option<Input<NanoUsd>>,
+    credits: &'a Option<Input<u64>>,
+    tokens: &'a Option<Input<u64>>,
+}
+
+/// Returns the single measure of an entry with its amount.
+fn amount(
+    reader: &SettingsReader<'_>,
+    location: &Location,
+    GivenAmounts { money, credits, tokens }: &GivenAmounts<'_>,
+) -> Option<(Measure, Amount)> {
     let mut given = Measure::ALL.into_iter().filter(|measure| location.has(measure.as_str()));
     let Some(measure) = given.next() else {
         location.missing(reader, &Measure::ALL.map(Measure::as_str));
@@ -62,11 +117,11 @@ fn budget(reader: &SettingsReader<'_>, entry: &PlanBudgetInput) -> Option<Budget
         return None;
     }
     let amount = match measure {
-        Measure::Money => Amount::of_money(entry.money.as_ref()?.value),
-        Measure::Credits => Amount::of_credits(Credits(entry.credits.as_ref()?.value)),
-        Measure::Tokens => Amount::of_tokens(Tokens(entry.tokens.as_ref()?.value)),
+        Measure::Money => Amount::of_money(money.as_ref()?.value),
+        Measure::Credits => Amount::of_credits(Credits(credits.as_ref()?.value)),
+        Measure::Tokens => Amount::of_tokens(Tokens(tokens.as_ref()?.value)),
     };
-    Some(Budget { measure, per: entry.per.as_ref()?.value, amount })
+    Some((measure, amount))
 }
 
 /// The budgets of one list, and their positions.
@@ -91,7 +146,7 @@ impl UsedBudgets {
             return true;
         }
         let whose = dimension.map(|dimension| format!("{}: ", dimension.as_str())).unwrap_or_default();
-        let message = format!("a duplicate limit ({whose}{} per {})", measure.as_str(), per.as_str());
+        let message = format!("a duplicate limit ({whose}{} per {})", measure.as_str(), per);
         let expected = "one for each measure and period";
         reader.report(Problem::new(Code::Duplicate, location.at, message).expected(expected).first(first));
         false

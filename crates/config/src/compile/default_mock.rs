@@ -36,6 +36,7 @@ fn reason(process: &ProcessInput, traffic: &TrafficInput) -> Option<&'static str
     if process.billing.enabled.value {
         return Some("billing is on");
     }
-    let has_budgets = traffic.plans.list.iter().any(|plan| !plan.budgets.list.is_empty());
+    let has_budgets =
+        traffic.plans.list.iter().any(|plan| !plan.budgets.list.is_empty() || !plan.quotas.list.is_empty());
     if has_budgets { Some("plans have budgets") } else { None }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use access::{Credits, Plan, PlanPrice};
+use access::{Credits, Plan, PlanPrice, Zone};
 use settings::field::{Entries, ValueList};
 use settings::input::Input;
 use settings::section::section_input::SectionInput;
@@ -34,7 +34,7 @@ pub(super) fn plans(
     let mut plans = Vec::new();
     let mut prices = Vec::new();
     for plan in &entries.list {
-        let budgets = budget::of_plan(reader, &plan.budgets);
+        let budgets = budget::of_plan(reader, plan);
         let price = plan_price::plan_price(reader, &plan.price);
         let Some(name) = plan.name.as_ref().filter(|name| taken.take(reader, name, "plan")) else {
             continue;
@@ -60,6 +60,8 @@ fn default_plan(nth: usize, name: &str, credits: u64, requests: u32) -> PlanInpu
         requests_per_minute: Some(Input::default(requests)),
         shared_keys: Input::default(true),
         budgets: Entries { is_given: false, list: Vec::new() },
+        quotas: Entries { is_given: false, list: Vec::new() },
+        timezone: Input::default(Zone::UTC),
         models: ValueList { list: Vec::new() },
         aliases: Vec::new(),
         rate_limits: Entries { is_given: false, list: Vec::new() },

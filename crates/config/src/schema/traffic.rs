@@ -39,7 +39,7 @@ use crate::snapshot::retry::PoolInput;
 use crate::snapshot::translation::TranslateInput;
 use crate::snapshot::upstream::EjectionInput;
 use crate::snapshot::{BudgetDimension, ForwardedFields, OnHangup, Origin, QuotaStatus, SignupMode, UnboundedCalls};
-use access::{LimitPeriod, NanoUsd, Plan, PublicKey};
+use access::{LimitPeriod, NanoUsd, Plan, PublicKey, Zone};
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, KEYS as AUTH_KEYS,
     keys_of_other_types as auth_keys_of_other_types,
@@ -55,9 +55,10 @@ pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, FORWARDED, HEADERS, MODEL, MONEY, ON_HANGUP, PATH, PER, PLAN, PREFIX,
-    PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,
+    PUBLIC_KEY, QUOTA_LENGTH, QUOTA_START, QUOTA_STATUS, QUOTAS_MAX, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP,
+    SIGNUP_PLAN, UNBOUNDED, ZONE,
 };
-pub(crate) use forms::{DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
+pub(crate) use forms::{DRAIN_BYTES, DRAIN_TIME, QuotaLength, QuotaStart, is_model, parse_credential};
 pub(crate) use header_text::{HeaderPiece, HeaderText};
 pub(crate) use headers::{
     HEADERS_MAX, RequestTransformationsInput, ResponseTransformationsInput, TransformationsInput,
@@ -296,6 +297,10 @@ section! {
         shared_keys: Input<bool> = default(Boolean, || true);
         /// [Budgets](budgets.md) of each user.
         budgets: Entries<PlanBudgetInput> = sections::<PlanBudgetInput>("none");
+        /// [Quotas](budgets.md#windows) of each user in windows, in addition to the budgets.
+        quotas: Entries<PlanQuotaInput> = sections::<PlanQuotaInput>("none").at_most(QUOTAS_MAX);
+        /// The [time zone](budgets.md#windows) of the quotas' days, weeks and months.
+        timezone: Input<Zone> = default(ZONE, || Zone::UTC);
         /// The [models](keys.md#models-of-plans) of the plan: names of `models` or PROVIDER/MODEL, or their beginnings with `*`.
         models: ValueList<String> = list(PLAN_MODEL, PLAN_MODELS_MAX, "all");
         /// [Names](keys.md#models-of-plans) that the plan's users may request in place of others, at most 256: `{gpt-4o: fast}`.
@@ -315,6 +320,22 @@ section! {
         tokens: Option<Input<u64>> = optional(AMOUNT, "");
         /// The period in UTC.
         per: Option<Input<LimitPeriod>> = required(PER);
+        rules: Rule::ExactlyOne(&["money", "credits", "tokens"]);
+    }
+}
+
+section! {
+    PlanQuotaInput {
+        /// Dollars; exactly one of three measures.
+        money: Option<Input<NanoUsd>> = optional(MONEY, "");
+        /// Credits; exactly one of three measures.
+        credits: Option<Input<u64>> = optional(AMOUNT, "");
+        /// Tokens of all classes; exactly one of three measures.
+        tokens: Option<Input<u64>> = optional(AMOUNT, "");
+        /// The length of the window.
+        per: Option<Input<QuotaLength>> = required(QUOTA_LENGTH);
+        /// When the window opens: with the first call after the last one ended, or at local midnight.
+        from: Option<Input<QuotaStart>> = optional(QUOTA_START, "`calendar` of a day, week or month, otherwise `first_use`");
         rules: Rule::ExactlyOne(&["money", "credits", "tokens"]);
     }
 }

@@ -5,7 +5,7 @@ use config::snapshot::BudgetDimension;
 use insights::DayScope;
 use insights::brief::BudgetUse;
 use insights::figures::money::NanoMoney;
-use meter::budgets::budget::Period;
+use meter::Period;
 use store::{EVERYBODY, UserRef};
 use uuid::Uuid;
 
@@ -37,7 +37,8 @@ pub(super) async fn budget(state: &State, scope: &DayScope, day: Day) -> Result<
     let configured = snapshot.traffic.budgets.limits.iter().filter(|limit| limit.dimension == dimension);
     let all = budgets.into_iter().chain(configured.map(|limit| limit.budget));
     let mut found: Vec<(LimitPeriod, i64, i64)> = Vec::new();
-    for budget in all.filter(|budget| budget.measure == Measure::Money) {
+    // A window of another beginning has no day of its own.
+    for budget in all.filter(|budget| budget.measure == Measure::Money && budget.per.window().is_none()) {
         if Period::containing(budget.per, day) == Period::containing(budget.per, today) {
             let used = used(state.budget_sources(&snapshot), budget.id_and_amount(scope).0, day).await?;
             found.push((budget.per, budget.amount.money().0, used.money().0));
@@ -45,11 +46,7 @@ pub(super) async fn budget(state: &State, scope: &DayScope, day: Day) -> Result<
     }
     let tightest = found.into_iter().max_by_key(|(per, limit, used)| (*per, used.saturating_sub(*limit)));
     let money = |nano: i64| NanoMoney::from_nano_usd(access::NanoUsd(nano));
-    Ok(tightest.map(|(per, limit, used)| BudgetUse {
-        per: per.as_str().to_owned(),
-        limit: money(limit),
-        used: money(used),
-    }))
+    Ok(tightest.map(|(per, limit, used)| BudgetUse { per: per.to_string(), limit: money(limit), used: money(used) }))
 }
 
 async fn of_all(state: &State) -> Result<Vec<Budget>, Problem> {

@@ -39,16 +39,6 @@ pub(crate) enum SignupWord {
     Open,
 }
 
-/// The period of a budget: a day, a week from Monday on, or a month, in UTC.
-#[derive(ToSchema)]
-#[schema(as = BudgetPeriod, rename_all = "snake_case")]
-#[expect(dead_code, reason = "the words of `access::Per` in the document")]
-pub(crate) enum PerWord {
-    Day,
-    Week,
-    Month,
-}
-
 /// The scope of a budget: one key, one user, all users of one plan together, or all users (`global`).
 #[derive(ToSchema)]
 #[schema(as = BudgetDimension, rename_all = "snake_case")]
@@ -86,7 +76,7 @@ pub(crate) enum SourceWord {
 
 #[cfg(test)]
 mod tests {
-    use access::{LimitPeriod, Role, UserStatus};
+    use access::{Role, UserStatus};
     use utoipa::PartialSchema;
     use utoipa::openapi::{RefOr, Schema};
 
@@ -110,7 +100,6 @@ mod tests {
             words(&ExplainedDimensionWord::schema()).into_iter().filter(|word| word != "subject").collect();
         assert_eq!(explained, dimensions);
         assert_eq!(words(&SourceWord::schema()), ["configuration", "api", "plan", "key"]);
-        assert_eq!(words(&PerWord::schema()), LimitPeriod::ALL.map(|per| per.as_str().to_owned()));
         assert!(roles.iter().all(|word| Role::parse(word).is_some_and(|role| role.as_str() == word)));
         assert!(statuses.iter().all(|word| UserStatus::parse(word).is_some_and(|status| status.as_str() == word)));
     }

@@ -10,7 +10,7 @@ use access::{Budget, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role};
 use config::Snapshot;
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::Meter;
-use meter::budgets::budget::Period;
+use meter::Period;
 use serde::Serialize;
 use store::{DatabaseError, EVERYBODY, Key, Store, StoredBudget};
 use utoipa::ToSchema;
@@ -18,12 +18,12 @@ use utoipa::ToSchema;
 use crate::message::figures::Cost;
 use crate::message::moment::rfc3339;
 use crate::message::problem::Problem;
-use crate::message::words::{DimensionWord, PerWord, SourceWord};
+use crate::message::words::{DimensionWord, SourceWord};
 use crate::nouns::usage_scope::UsageScope;
 use crate::process::state::State;
 use crate::sign_in::caller::Caller;
 pub(crate) use explained::{ExplainedBudget, SubjectQuotas};
-pub(crate) use used::used;
+pub(crate) use used::{BudgetState, state, used};
 
 /// The id of the budgets with scope `global`, as in the path of a budget.
 pub(crate) const GLOBAL: &str = "-";
@@ -42,9 +42,8 @@ pub(crate) struct BudgetView {
     id: Option<String>,
     /// The key's label, the user's e-mail address or the plan's name. Set only in the list of all budgets.
     name: Option<String>,
-    /// The period: a UTC day or a UTC month.
-    #[schema(value_type = PerWord)]
-    per: &'static str,
+    /// The period: `day`, `week` or `month` in UTC, or a window: `5h/first_use`, `week/Asia/Jakarta`.
+    per: String,
     /// The maximum cost, as an amount of money.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,20 +179,20 @@ impl Amount {
 }
 
 impl BudgetView {
-    fn new(dimension: BudgetDimension, id: Option<String>, budget: Budget, source: Source, day: Day) -> Self {
+    fn new(dimension: BudgetDimension, id: Option<String>, budget: Budget, source: Source, period: Period) -> Self {
         let Budget { measure, per, amount } = budget;
         let of = |other| (measure == other).then_some(Visible(Some(amount.0)));
         Self {
             dimension: dimension.as_str(),
             id,
             name: None,
-            per: per.as_str(),
+            per: per.to_string(),
             money: (measure == Measure::Money).then(|| Visible(Some(usd::written_money(amount.money())))),
             credits: of(Measure::Credits),
             tokens: of(Measure::Tokens),
             used: None,
             remaining: None,
-            resets_at: rfc3339(Period::containing(per, day).end()),
+            resets_at: rfc3339(period.end()),
             source: source.as_str(),
             budget,
         }
@@ -225,8 +224,10 @@ impl BudgetView {
             access::BudgetScope::Plan(_) => (BudgetDimension::Plan, scope_id.to_string()),
             access::BudgetScope::Global => (BudgetDimension::Global, GLOBAL.to_owned()),
         };
-        let used = used(state.budget_sources(&state.live.load_full()), budget.id_and_amount(scope).0, day).await?;
-        let view = Self::new(dimension, Some(id), budget, Source::Api, day).using(budget, used);
+        let snapshot = state.live.load_full();
+        let budget_id = budget.id_and_amount(scope).0;
+        let BudgetState { period, used } = self::state(state.budget_sources(&snapshot), budget_id, day).await?;
+        let view = Self::new(dimension, Some(id), budget, Source::Api, period).using(budget, used);
         Ok(Self { name: Some(name).filter(|name| !name.is_empty()), ..view })
     }
 
@@ -238,15 +239,12 @@ impl BudgetView {
     pub(crate) async fn configured(state: &State, limit: &BudgetLimit, day: Day) -> Result<Self, Problem> {
         let BudgetLimit { dimension, budget } = *limit;
         if dimension != BudgetDimension::Global {
-            return Ok(Self::new(dimension, None, budget, Source::Configuration, day));
+            let period = Period::containing(budget.per, day);
+            return Ok(Self::new(dimension, None, budget, Source::Configuration, period));
         }
-        let used = used(
-            state.budget_sources(&state.live.load_full()),
-            budget.id_and_amount(access::BudgetScope::Global).0,
-            day,
-        )
-        .await?;
-        let view = Self::new(dimension, Some(GLOBAL.to_owned()), budget, Source::Configuration, day);
+        let id = budget.id_and_amount(access::BudgetScope::Global).0;
+        let BudgetState { period, used } = self::state(state.budget_sources(&state.live.load_full()), id, day).await?;
+        let view = Self::new(dimension, Some(GLOBAL.to_owned()), budget, Source::Configuration, period);
         Ok(view.using(budget, used))
     }
 }
@@ -311,13 +309,13 @@ impl Owners<'_> {
         let mut views = Vec::with_capacity(found.len());
         for (scope, budget, source) in found {
             let (dimension, id) = self.named(scope);
-            let item = BudgetView::new(dimension, id, budget, source, day);
             if is_shared(scope) && role != Role::Admin {
-                views.push(item.without_amount());
+                let period = Period::containing(budget.per, day);
+                views.push(BudgetView::new(dimension, id, budget, source, period).without_amount());
                 continue;
             }
-            let used = used(sources, budget.id_and_amount(scope).0, day).await?;
-            views.push(item.using(budget, used));
+            let BudgetState { period, used } = state(sources, budget.id_and_amount(scope).0, day).await?;
+            views.push(BudgetView::new(dimension, id, budget, source, period).using(budget, used));
         }
         Ok(views)
     }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use access::amounts::usd;
-use access::{Amount, Credits, KeyId, LimitPeriod, Measure, Refusal, Tokens, UserId};
+use access::{Amount, CalendarUnit, Credits, KeyId, LimitPeriod, Measure, Refusal, Tokens, UserId};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use config::snapshot::BudgetDimension;
@@ -84,7 +84,8 @@ impl FromRequestParts<Arc<App>> for Target {
                 dimension: BudgetDimension::ALL.into_iter().find(|known| known.as_str() == dimension)?,
                 id,
                 measure: Measure::parse(&measure)?,
-                per: LimitPeriod::parse(&per)?,
+                // Only plans have windows.
+                per: CalendarUnit::parse(&per).map(LimitPeriod::of_unit)?,
             })
         });
         Ok(Self(named))

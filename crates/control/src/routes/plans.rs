@@ -22,7 +22,6 @@ use super::billing::views::MoneyView;
 use crate::input::{self, Segment};
 use crate::message::moment::rfc3339;
 use crate::message::problem::Problem;
-use crate::message::words::PerWord;
 use crate::process::state::App;
 use crate::sign_in::caller::{Admin, Caller};
 
@@ -186,7 +185,7 @@ struct PlanChangeRequest {
     shared_keys: Option<bool>,
 }
 
-/// A maximum of one measure in a UTC period.
+/// A maximum of one measure in a period.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"money": "20 USD", "per": "day"}))]
 #[serde(deny_unknown_fields)]
@@ -203,8 +202,7 @@ pub(super) struct PlanBudget {
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<u64>,
-    /// The period of the budget.
-    #[schema(value_type = PerWord)]
+    /// The period: `day`, `week` or `month` in UTC, or a window: `5h/first_use`, `week/Asia/Jakarta`.
     per: String,
 }
 
@@ -212,7 +210,7 @@ impl From<Budget> for PlanBudget {
     fn from(Budget { measure, per, amount }: Budget) -> Self {
         let of = |other| (measure == other).then_some(amount.0);
         let money = (measure == Measure::Money).then(|| usd::written_money(amount.money()));
-        Self { money, credits: of(Measure::Credits), tokens: of(Measure::Tokens), per: per.as_str().to_owned() }
+        Self { money, credits: of(Measure::Credits), tokens: of(Measure::Tokens), per: per.to_string() }
     }
 }
 
@@ -229,8 +227,12 @@ impl PlanBudget {
             (None, None, Some(tokens)) => (Measure::Tokens, Amount::of_tokens(Tokens(tokens))),
             _ => return Err(refused("a budget must have exactly one of money, credits and tokens".to_owned())),
         };
-        let per = LimitPeriod::parse(&self.per)
-            .ok_or_else(|| refused("`per` must be `day`, `week` or `month`".to_owned()))?;
+        let per = LimitPeriod::parse(&self.per).ok_or_else(|| {
+            refused(
+                "`per` must be `day`, `week`, `month`, or a window such as `5h/first_use` or `week/Asia/Jakarta`"
+                    .to_owned(),
+            )
+        })?;
         Ok(Budget { measure, per, amount })
     }
 }

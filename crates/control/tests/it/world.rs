@@ -346,6 +346,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
         subject: access::Subject::Key(caller),
         started_at: at,
         day: at.day(),
+        windows: Vec::new(),
         charge: Charge::credits(Credits(3)),
         route: "ai".into(),
         format: Some("chat".into()),

@@ -165,6 +165,7 @@ pub(crate) fn record(number: u32) -> Record {
         subject,
         started_at: Timestamp(NOW.0 - 1_000_000 + u64::from(number)),
         day: NOW.day(),
+        windows: Vec::new(),
         charge: Charge { credits: Credits(2), tokens: Tokens(10), ..Charge::money(NanoUsd(41)) },
         route: "chat".into(),
         format: Some("chat".into()),

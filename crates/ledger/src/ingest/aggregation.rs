@@ -237,7 +237,7 @@ impl AttemptNumbers {
 }
 
 /// Returns the rows in the order of their keys: all writers write rows in this order.
-fn sorted<K: Ord + Copy, V>(rows: FxHashMap<K, V>) -> Vec<(K, V)> {
+pub(super) fn sorted<K: Ord + Copy, V>(rows: FxHashMap<K, V>) -> Vec<(K, V)> {
     let mut rows: Vec<(K, V)> = rows.into_iter().collect();
     rows.sort_unstable_by_key(|(key, _)| *key);
     rows

@@ -219,13 +219,14 @@ pub(crate) static POSITIONS: Insert = Insert::new(
 
 /// Returns all statements of this module.
 #[cfg(test)]
-pub(crate) fn inserts() -> [&'static Insert; 14] {
+pub(crate) fn inserts() -> [&'static Insert; 15] {
     [
         &EVENTS,
         &ATTEMPTS,
         &DAYS,
         &PLANS,
         &SUBJECTS,
+        &super::windows::WINDOWS,
         &MODELS,
         &HOURS,
         &ROUTES,

@@ -12,7 +12,8 @@ use access::{
     Tokens, UserNo,
 };
 use cluster::Cluster;
-use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Period};
+use meter::Period;
+use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod};
 use meter::lease::{CounterId, LeaseRequest, Tick};
 use meter::{
     Attempt, BilledQuantity, Caller, Charge, Counts, Outcome, RequestOrigin, SkipReason, SkippedTarget, Source,

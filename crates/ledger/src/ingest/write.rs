@@ -25,7 +25,7 @@ use crate::ingest::raw_usage;
 use crate::ingest::tables::{
     ATTEMPTS, DAY_VERSIONS, DAYS, EVENTS, HOURS, LABELS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS,
 };
-use crate::ingest::{KnownRows, PLACES};
+use crate::ingest::{KnownRows, PLACES, windows};
 use crate::stored_text::clip;
 use crate::usage_columns;
 use crate::usage_totals::UsageTotals;
@@ -336,6 +336,7 @@ impl CountedRecords<'_> {
             bind_charge(charge, row);
         };
         SUBJECTS.bulk(transaction, now, &subjects, bind_subject).await?;
+        windows::write(&self.events, node, transaction).await?;
         Ok(())
     }
 
@@ -450,7 +451,7 @@ fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
 }
 
 /// Adds the columns from `credits` to `charged_nano`.
-fn bind_charge(charge: &Charge, row: &mut Values<'_>) {
+pub(super) fn bind_charge(charge: &Charge, row: &mut Values<'_>) {
     row.put(signed(charge.credits.0)).put(signed(charge.tokens.0)).put(charge.money.0);
 }
 

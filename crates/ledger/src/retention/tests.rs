@@ -64,6 +64,7 @@ fn records(clock: &Clock, events: usize) -> Vec<Record> {
         subject: access::Subject::Key(CALLER),
         started_at: now,
         day: now.day(),
+        windows: Vec::new(),
         charge: Charge::credits(Credits(1)),
         route: "ai".into(),
         format: Some("chat".into()),

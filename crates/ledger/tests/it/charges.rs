@@ -1,5 +1,5 @@
 use access::{BudgetScope, Credits, Day, LimitPeriod, NanoUsd, PlanId, Timestamp, Tokens};
-use meter::budgets::budget::Period;
+use meter::Period;
 use meter::{Caller, Charge, UsageEvent};
 use spool::Record;
 

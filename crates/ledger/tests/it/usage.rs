@@ -1,6 +1,6 @@
 use access::{Credits, NanoUsd, Plan, PlanId, Tokens};
 use ledger::{DayUsage, Ledger, UsageTotals};
-use meter::budgets::budget::Period;
+use meter::Period;
 use meter::{Attempt, Caller, Charge, LimitPeriod, Source, UsageEvent};
 use spool::Record;
 use store::{Actor, Charges};

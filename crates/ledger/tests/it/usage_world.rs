@@ -40,6 +40,7 @@ impl World {
             subject: caller.into(),
             started_at: NOW,
             day: NOW.day(),
+            windows: Vec::new(),
             charge: Charge::credits(Credits(1)),
             route: "ai".into(),
             format: Some("chat".into()),

@@ -228,7 +228,7 @@ impl From<TokenUnit> for LimitUnit {
 impl From<&BudgetExceeded> for RefusedLimit {
     fn from(exceeded: &BudgetExceeded) -> Self {
         let BudgetExceeded { budget, period, limit, used, requested, by } = *exceeded;
-        let length = period.end().0.saturating_sub(period.first().start().0) / 1_000_000;
+        let length = period.end().0.saturating_sub(period.begin().start().0) / 1_000_000;
         // Other nodes may have used a part of a leased budget that this node does not know.
         let is_known = by == RefusalCause::Limit || used >= limit;
         Self {
@@ -249,7 +249,7 @@ mod tests {
     use access::{BudgetId, Day, LimitPeriod, UserNo};
 
     use super::*;
-    use crate::budgets::budget::Period;
+    use crate::budgets::period::Period;
 
     #[test]
     fn numbers_are_frozen_and_those_of_later_releases_are_other() {

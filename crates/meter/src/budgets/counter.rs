@@ -6,12 +6,12 @@
 //! of the other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use access::{Amount, Mono};
+use access::{Amount, Minute, Mono};
 
 use crate::budgets::atomic_amount::AtomicAmount;
-use crate::budgets::budget::Period;
+use crate::budgets::period::Period;
 
 /// The budget counter of one period.
 #[derive(Debug)]
@@ -31,7 +31,13 @@ pub struct BudgetCounter {
     limit: AtomicU64,
     /// The amount that the lease server had not granted to any node when it granted the allowance.
     ungranted: AtomicAmount,
+    /// The first minute of the window that nodes have in common, if it is not the period of this counter; otherwise
+    /// [`NOT_MOVED`].
+    moved_to: AtomicU32,
 }
+
+/// The counter has the period that nodes have in common.
+const NOT_MOVED: u32 = u32::MAX;
 
 /// The amount that a request has reserved of one counter. It is released to or spent from the same counter, even if the
 /// day or the limit has changed.
@@ -111,6 +117,7 @@ impl BudgetCounter {
             deadline: AtomicU64::new(deadline.0),
             limit: AtomicU64::new(0),
             ungranted: AtomicAmount::new(Amount::ZERO),
+            moved_to: AtomicU32::new(NOT_MOVED),
         }
     }
 
@@ -118,6 +125,20 @@ impl BudgetCounter {
     #[must_use]
     pub const fn period(&self) -> Period {
         self.period
+    }
+
+    /// Notes that the window of all nodes has begun at another time, before anything is taken. Another counter takes over.
+    pub(crate) fn move_to(&self, begin: Minute) {
+        self.moved_to.store(begin.0, Ordering::SeqCst);
+    }
+
+    /// Returns the period of the window of all nodes, if it is not that of this counter.
+    pub(crate) fn moved_to(&self) -> Option<Period> {
+        let begin = self.moved_to.load(Ordering::SeqCst);
+        if begin == NOT_MOVED {
+            return None;
+        }
+        Some(Period::begun(self.period.per(), Minute(begin).start(), Minute(0)))
     }
 
     /// Returns the reserved and spent amounts.

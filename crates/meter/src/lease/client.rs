@@ -342,6 +342,12 @@ impl<R: LeaseRules> LeaseClient<R> {
                 }
             }
         }
+        for (counter, begin) in &response.moved {
+            if let Some(mut lease) = self.leases.remove(counter) {
+                lease.counter.move_to(*begin);
+                decisions.extend(lease.end(*counter, Verdict::Retry));
+            }
+        }
         for (counter, incarnation) in &response.closed {
             if *incarnation == self.incarnation {
                 self.leases.remove(counter);

@@ -135,7 +135,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Period};
+    use crate::budgets::budget::{BudgetId, BudgetScope, LimitPeriod};
+    use crate::budgets::period::Period;
     use crate::lease::{CounterId, Verdict};
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::{Amount, Mono, Timestamp};
 
 use super::LeaseRequest;
-use crate::budgets::budget::Period;
+use crate::budgets::period::Period;
 
 /// The lease server lends for the periods that are current by its clock, with this tolerance.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);

@@ -175,7 +175,9 @@ impl<R: LeaseRules> LeaseServer<R> {
             grants.extend(self.request(tick, request, at));
         }
         let recalls = self.recalls((tick.node, tick.incarnation));
-        TickReply::Accepted(TickResponse { incarnation: tick.incarnation, at, ttl: self.ttl, grants, recalls, closed })
+        let moved = Vec::new();
+        let incarnation = tick.incarnation;
+        TickReply::Accepted(TickResponse { incarnation, at, ttl: self.ttl, grants, recalls, closed, moved })
     }
 
     /// Reclaims the unspent amount of an expired lease; returns the amount, or `None` if there is nothing to reclaim.

@@ -89,7 +89,9 @@ fn prelogged_credits_are_limited_by_the_lease() {
     let meter = Meter::leased();
     let limits = limits(&meter, 10_000);
     let grant = |amount| {
-        for (budget, counter) in limits.counters(AT).filter(|(budget, _)| budget.limit.is_some()) {
+        for (budget, counter) in
+            limits.counters(&Charge::credits(Credits(1)), AT).filter(|(budget, _)| budget.limit.is_some())
+        {
             assert_eq!(budget.id.measure, Measure::Credits);
             counter.allow(Amount(amount), Mono(10));
         }
@@ -147,8 +149,11 @@ fn prelogged_credits_are_needed_by_a_request_under_a_plan_with_a_smaller_limit()
 fn prelogged_credits_are_needed_by_others_after_a_recall() {
     let meter = Meter::leased();
     let limits = limits(&meter, 10_000);
-    let counters: Vec<_> =
-        limits.counters(AT).filter(|(budget, _)| budget.limit.is_some()).map(|(_, counter)| counter).collect();
+    let counters: Vec<_> = limits
+        .counters(&Charge::credits(Credits(1)), AT)
+        .filter(|(budget, _)| budget.limit.is_some())
+        .map(|(_, counter)| counter)
+        .collect();
     counters.iter().for_each(|counter| counter.allow(Amount(1_000), Mono(10)));
     let one = admitted(&meter, &limits, 1);
     let prelogged = one.prelog(63, 256, NOW);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::{Amount, Mono, Timestamp};
-use meter::budgets::budget::Period;
+use meter::Period;
 use meter::lease::LeaseRequest;
 use meter::lease::rules::{Contention, LeaseRules, OtherLease, StandardRules};
 

@@ -47,6 +47,15 @@ impl BudgetHold {
         }
     }
 
+    /// Returns whether the request counts in a window of its user or subject.
+    pub(crate) fn has_windows(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Reserved(reservation) => reservation.has_windows(),
+            Self::CommittedRequest(committed) => committed.has_windows(),
+        }
+    }
+
     /// Commits a reservation of a request that was made at `at`.
     pub(crate) fn commit(&mut self, at: Timestamp) {
         *self = match std::mem::replace(self, Self::Nothing) {

@@ -7,8 +7,7 @@ use std::time::Duration;
 use access::credentials::api_key::contains_encoded_key;
 use access::{Refusal, contains_key};
 use config::snapshot::{
-    Action, BodyChanges, Events, ForwardedFields, HeaderRules, RetryRules, Route, RoutePolicy, Split, Upstream,
-    UpstreamChanges,
+    Action, BodyChanges, ForwardedFields, HeaderRules, RetryRules, Route, RoutePolicy, Split, Upstream, UpstreamChanges,
 };
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge, Measure};
@@ -201,9 +200,10 @@ async fn admit(
     let charge = if account.is_background { Charge::default() } else { Charge::credits(policy.credits) };
     let admission = limit(account, client, Some(charge)).await?;
     if !charge.credits.is_zero() && account.is_limited(Measure::Credits) {
-        match policy.events {
-            Events::Folded => account.prelog(charge.credits).await?,
-            Events::Rows => account.open_record(charge).await?,
+        if account.leaves_a_row() {
+            account.open_record(charge).await?;
+        } else {
+            account.prelog(charge.credits).await?;
         }
     }
     Ok(admission)

@@ -1,5 +1,7 @@
 //! The action of the paths at which a client reads its quotas and budgets. It reads counters of this process only.
 
+use std::borrow::Cow;
+
 use access::{Amount, Principal};
 use ai::models::quota::{KeyQuotas, QuotaForm, QuotaWindow};
 use bytes::Bytes;
@@ -59,7 +61,7 @@ fn windows(request: &RequestContext, principal: &Principal, limits: &Limits) -> 
         let level = request.worker().shared.meter.rate_level(owner, limit, false, request.mono());
         let left = Amount(level.remaining.into());
         windows.push(QuotaWindow {
-            name: "requests_per_minute",
+            name: Cow::Borrowed("requests_per_minute"),
             budget: None,
             limit: Amount(level.limit.into()),
             left,

@@ -1,6 +1,8 @@
 //! The words with which a budget refuses a request.
 
-use access::Amount;
+use std::borrow::Cow;
+
+use access::{Amount, CalendarUnit, Window};
 use meter::budgets::counter::RefusalCause;
 use meter::{BudgetExceeded, BudgetId, BudgetScope, LimitPeriod, Measure, Period};
 
@@ -25,10 +27,16 @@ pub(super) const fn is_shared(budget: BudgetId) -> bool {
 /// Returns the name of a budget, with its limit unless users share it.
 fn name_of(budget: BudgetId, limit: Amount) -> String {
     let BudgetId { scope, measure, per } = budget;
-    let period = match per {
-        LimitPeriod::Day => "day",
-        LimitPeriod::Week => "week",
-        LimitPeriod::Month => "month",
+    let (period, length) = match per {
+        LimitPeriod::Day => (Cow::Borrowed("day"), Cow::Borrowed("a day")),
+        LimitPeriod::Week => (Cow::Borrowed("week"), Cow::Borrowed("a week")),
+        LimitPeriod::Month => (Cow::Borrowed("month"), Cow::Borrowed("a month")),
+        LimitPeriod::Window(window @ Window::Calendar { .. }) => {
+            (Cow::Owned(window.per()), Cow::Owned(format!("a {}", window.per())))
+        }
+        LimitPeriod::Window(window @ Window::FirstUse { .. }) => {
+            (Cow::Owned(format!("{} window", window.per())), Cow::Owned(format!("per {}", window.per())))
+        }
     };
     let limit = measure.written(limit);
     let of = measure_word(measure);
@@ -37,7 +45,7 @@ fn name_of(budget: BudgetId, limit: Amount) -> String {
         Measure::Tokens | Measure::Money => "budget",
     };
     match scope {
-        BudgetScope::Key(_) => format!("this key's own {noun} of {limit} a {period}"),
+        BudgetScope::Key(_) => format!("this key's own {noun} of {limit} {length}"),
         BudgetScope::User(_) | BudgetScope::Subject(_) => format!("the {period}'s {noun} of {limit}"),
         BudgetScope::Plan(_) => format!("the {period}'s {noun} of {of} for all users of this plan"),
         BudgetScope::Global => format!("the {period}'s {noun} of {of} for this gateway"),
@@ -45,19 +53,29 @@ fn name_of(budget: BudgetId, limit: Amount) -> String {
 }
 
 /// Returns when a budget is full again.
-const fn full_again(per: LimitPeriod) -> &'static str {
-    match per {
-        LimitPeriod::Day => "at midnight UTC",
-        LimitPeriod::Week => "at midnight UTC before Monday",
-        LimitPeriod::Month => "on the first of the next month, UTC",
+fn full_again(period: Period) -> Cow<'static, str> {
+    match period.per() {
+        LimitPeriod::Day => Cow::Borrowed("at midnight UTC"),
+        LimitPeriod::Week => Cow::Borrowed("at midnight UTC before Monday"),
+        LimitPeriod::Month => Cow::Borrowed("on the first of the next month, UTC"),
+        LimitPeriod::Window(Window::Calendar { unit, zone }) => Cow::Owned(match unit {
+            CalendarUnit::Day => format!("at midnight, {}", zone.name()),
+            CalendarUnit::Week => format!("at midnight before Monday, {}", zone.name()),
+            CalendarUnit::Month => format!("on the first of the next month, {}", zone.name()),
+        }),
+        LimitPeriod::Window(Window::FirstUse { .. }) => {
+            let end = period.end();
+            let minute = end.unix_seconds() / 60 % 1_440;
+            Cow::Owned(format!("at {:02}:{:02} UTC on {}", minute / 60, minute % 60, end.day()))
+        }
     }
 }
 
 /// Returns the message for a request that needs what a lost node holds.
 pub(super) fn lost(lease: &LostLease) -> String {
-    let LostLease { budget, limit, held, .. } = *lease;
+    let LostLease { budget, limit, held, period } = *lease;
     let name = name_of(budget, limit);
-    let again = full_again(budget.per);
+    let again = full_again(period);
     let part = if is_shared(budget) { "a part".to_owned() } else { budget.measure.written(held) };
     format!(
         "a server that does not respond has {part} of {name}, and the rest is too small: try again when that server \
@@ -67,9 +85,9 @@ pub(super) fn lost(lease: &LostLease) -> String {
 
 /// Returns the message for a budget that has less left than the request needs.
 pub(super) fn too_little(exceeded: &BudgetExceeded) -> String {
-    let BudgetExceeded { budget: BudgetId { measure, per, .. }, limit, used, requested, by, .. } = *exceeded;
+    let BudgetExceeded { budget: BudgetId { measure, .. }, period, limit, used, requested, by } = *exceeded;
     let quota = name_of(exceeded.budget, limit);
-    let again = full_again(per);
+    let again = full_again(period);
     let requested_written = measure.written(requested);
     let is_shared = is_shared(exceeded.budget);
     if limit.is_zero() {

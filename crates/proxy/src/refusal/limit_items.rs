@@ -1,6 +1,7 @@
 //! The limits, quotas and budgets that a response reports to its client, one item each: `RateLimit-Policy` and `RateLimit`
 //! (draft-ietf-httpapi-ratelimit-headers-10), and `X-RateLimit-*` (GW-3.3).
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,7 +134,7 @@ impl LimitItem {
             LimitUnit::Count | LimitUnit::Hidden => {}
         }
         let seconds = match &self.source {
-            LimitSource::Budget(_, period) => seconds_until(period.end(), period.first().start()),
+            LimitSource::Budget(_, period) => seconds_until(period.end(), period.begin().start()),
             LimitSource::Rule(_) | LimitSource::PerMinute => 60,
         };
         write_number(out, b";w=", seconds);
@@ -165,10 +166,14 @@ impl LimitItem {
 }
 
 /// Returns the name of the window of a quota or a budget.
-pub(crate) fn budget_name(budget: BudgetId) -> &'static str {
+pub(crate) fn budget_name(budget: BudgetId) -> Cow<'static, str> {
     use Measure::{Credits, Money, Tokens};
     let is_of_key = matches!(budget.scope, BudgetScope::Key(_));
-    match (is_of_key, budget.per, budget.measure) {
+    Cow::Borrowed(match (is_of_key, budget.per, budget.measure) {
+        (_, LimitPeriod::Window(window), Credits) => return Cow::Owned(window.per()),
+        (_, LimitPeriod::Window(window), measure) => {
+            return Cow::Owned(format!("{}:{}", window.per(), measure.as_str()));
+        }
         (false, LimitPeriod::Day, Credits) => "day",
         (false, LimitPeriod::Day, Tokens) => "day:tokens",
         (false, LimitPeriod::Day, Money) => "day:money",
@@ -187,7 +192,7 @@ pub(crate) fn budget_name(budget: BudgetId) -> &'static str {
         (true, LimitPeriod::Month, Credits) => "key+month",
         (true, LimitPeriod::Month, Tokens) => "key+month:tokens",
         (true, LimitPeriod::Month, Money) => "key+month:money",
-    }
+    })
 }
 
 impl LimitItems {

@@ -146,7 +146,11 @@ impl Problem {
                 let message = too_little(exceeded);
                 let until = exceeded.resets_at().0.saturating_sub(clock.now().0);
                 let seconds = seconds_up(Duration::from_micros(until));
-                let is_quota = exceeded.budget.measure == Measure::Credits && exceeded.budget.per == LimitPeriod::Day;
+                let is_quota_period = match exceeded.budget.per {
+                    LimitPeriod::Day | LimitPeriod::Window(_) => true,
+                    LimitPeriod::Week | LimitPeriod::Month => false,
+                };
+                let is_quota = exceeded.budget.measure == Measure::Credits && is_quota_period;
                 let refusal = if is_quota { Refusal::QuotaExceeded } else { Refusal::BudgetExceeded };
                 let problem = Self::new(refusal, message).by_limit(RefusedLimit::from(exceeded));
                 let problem = problem.header(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -50,18 +50,19 @@ fn write_codex(items: &LimitItems, now: Timestamp, edits: &mut HeadEdits) -> Res
     for ((item, budget, _), [percent, minutes, reset]) in own.zip(NAMES) {
         let permille = used_permille(item);
         edits.set_named(percent, format!("{}.{}", permille / 10, permille % 10).as_bytes())?;
-        edits.set_named(minutes, codex_minutes(budget))?;
+        edits.set_named(minutes, codex_minutes(budget).to_string().as_bytes())?;
         edits.set_named(reset, reset_at(item, now).to_string().as_bytes())?;
     }
     Ok(())
 }
 
 /// Returns the length that Codex calls "daily", "weekly" or "monthly". It knows a month of 30 days only, with a tolerance of 5 percent.
-const fn codex_minutes(budget: BudgetId) -> &'static [u8] {
+const fn codex_minutes(budget: BudgetId) -> u32 {
     match budget.per {
-        LimitPeriod::Day => b"1440",
-        LimitPeriod::Week => b"10080",
-        LimitPeriod::Month => b"43200",
+        LimitPeriod::Day => 1_440,
+        LimitPeriod::Week => 10_080,
+        LimitPeriod::Month => 43_200,
+        LimitPeriod::Window(window) => window.usual_minutes(),
     }
 }
 
@@ -95,10 +96,10 @@ fn write_claude(items: &LimitItems, now: Timestamp, edits: &mut HeadEdits) -> Re
 
 /// Returns the word of Claude Code for the period of a budget.
 pub(crate) const fn claude_period(budget: BudgetId) -> &'static [u8] {
-    match budget.per {
-        LimitPeriod::Day => b"daily",
-        LimitPeriod::Week => b"weekly",
-        LimitPeriod::Month => b"monthly",
+    match codex_minutes(budget) {
+        0..=1_440 => b"daily",
+        1_441..=10_080 => b"weekly",
+        _ => b"monthly",
     }
 }
 

@@ -1,7 +1,8 @@
 //! A budget and its period as columns, and the id of its budget account.
 
-use access::{Day, KeyNo, PlanId, SubjectId, UserNo};
-use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure, Period};
+use access::{Day, KeyNo, Minute, PlanId, SubjectId, UserNo};
+use meter::Period;
+use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure};
 use meter::lease::CounterId;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -17,6 +18,7 @@ pub struct BudgetPeriodRow {
     scope_id: Option<Uuid>,
     measure: String,
     per: String,
+    /// The first day, or the first minute of a window.
     first_day: i64,
 }
 
@@ -34,14 +36,14 @@ impl BudgetPeriodRow {
         };
         let measures = [Measure::Credits, Measure::Tokens, Measure::Money];
         let measure = measures.into_iter().find(|of| measure_word(*of) == self.measure);
-        let per = LimitPeriod::ALL.into_iter().find(|of| per_word(*of) == self.per);
         let budget = BudgetId {
             scope,
             measure: measure.ok_or_else(|| unreadable("measure"))?,
-            per: per.ok_or_else(|| unreadable("per"))?,
+            per: LimitPeriod::parse(&self.per).ok_or_else(|| unreadable("per"))?,
         };
         let first = u32::try_from(unsigned(self.first_day)).map_err(|_| unreadable("first_day"))?;
-        Ok(CounterId { budget, period: Period::containing(budget.per, Day(first)) })
+        let begin = if budget.per.window().is_some() { Minute(first).start() } else { Day(first).start() };
+        Ok(CounterId { budget, period: Period::containing(budget.per, begin) })
     }
 }
 
@@ -53,18 +55,18 @@ impl From<CounterId> for BudgetPeriodRow {
             scope_no,
             scope_id,
             measure: measure_word(cell.budget.measure).to_owned(),
-            per: per_word(cell.budget.per).to_owned(),
-            first_day: i64::from(cell.period.first().0),
+            per: cell.budget.per.to_string(),
+            first_day: first(cell.period),
         }
     }
 }
 
 impl BudgetPeriodRow {
-    /// Adds the values of a budget and period, in the order of the columns.
-    pub fn put(CounterId { budget, period }: CounterId, row: &mut crate::sql::Values<'_>) {
+    /// Adds the values of a budget and period, in the order of the columns; `per` is the text of the period.
+    pub fn put<'r>(CounterId { budget, period }: CounterId, per: &'r str, row: &mut crate::sql::Values<'r>) {
         let (scope, scope_no, scope_id) = scope_values(budget.scope);
         row.put(scope).put(scope_no).put(scope_id);
-        row.put(measure_word(budget.measure)).put(per_word(budget.per)).put(i64::from(period.first().0));
+        row.put(measure_word(budget.measure)).put(per).put(first(period));
     }
 }
 
@@ -87,12 +89,10 @@ const fn measure_word(measure: Measure) -> &'static str {
     }
 }
 
-const fn per_word(per: LimitPeriod) -> &'static str {
-    match per {
-        LimitPeriod::Day => "day",
-        LimitPeriod::Week => "week",
-        LimitPeriod::Month => "month",
-    }
+/// Returns the first day of a period, or the first minute of a window.
+fn first(period: Period) -> i64 {
+    let is_window = period.per().window().is_some();
+    i64::from(if is_window { period.begin().0 } else { period.first().0 })
 }
 
 /// Returns the id of a budget account: the first half of a hash of the budget and period, so that a list of ids finds
@@ -100,8 +100,20 @@ const fn per_word(per: LimitPeriod) -> &'static str {
 pub fn book_id(cell: CounterId) -> Uuid {
     let BudgetPeriodRow { scope, scope_no, scope_id, measure, per, first_day } = cell.into();
     let scope_id = scope_id.unwrap_or_default();
-    let hash = Sha256::digest(format!("{scope} {scope_no} {scope_id} {measure} {per} {first_day}"));
+    id_of(&format!("{scope} {scope_no} {scope_id} {measure} {per} {first_day}"))
+}
+
+/// Returns the id of the window of a scope and a shape that is open on all nodes. Budgets of several measures share it.
+#[must_use]
+pub fn window_id(budget: BudgetId) -> Uuid {
+    let (scope, scope_no, scope_id) = scope_values(budget.scope);
+    let scope_id = scope_id.unwrap_or_default();
+    id_of(&format!("window {scope} {scope_no} {scope_id} {}", budget.per))
+}
+
+/// Returns the first half of a hash as an id.
+fn id_of(text: &str) -> Uuid {
     let mut first = [0; 16];
-    first.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    first.iter_mut().zip(Sha256::digest(text)).for_each(|(to, from)| *to = from);
     Builder::from_custom_bytes(first).into_uuid()
 }

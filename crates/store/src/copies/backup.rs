@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use access::{Clock, Credits, Timestamp};
 use meter::LimitPeriod;
-use meter::budgets::budget::Period;
+use meter::Period;
 use thiserror::Error;
 
 pub use draft::Draft;

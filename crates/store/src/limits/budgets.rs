@@ -263,7 +263,8 @@ impl Store {
         }
         let mut transaction = self.begin_revision().await?;
         let Target { kind, id, owner } = target(&mut transaction, holder).await?;
-        let stored = transaction.query(AMOUNT).bind(id).bind(kind.as_str()).bind(measure.as_str()).bind(per.as_str());
+        let stored =
+            transaction.query(AMOUNT).bind(id).bind(kind.as_str()).bind(measure.as_str()).bind(per.to_string());
         let stored: Option<(i64,)> = stored.find().await?;
         let stored = stored.map(|(stored,)| sql::amount(stored));
         if stored == amount {
@@ -276,15 +277,15 @@ impl Store {
                 }
                 let set =
                     transaction.query(SET).bind(self.new_id()).bind(kind.as_str()).bind(id).bind(measure.as_str());
-                set.bind(per.as_str()).bind(signed(amount.0)).bind(self.now()).run().await?;
+                set.bind(per.to_string()).bind(signed(amount.0)).bind(self.now()).run().await?;
             }
             None => {
                 let remove = transaction.query(REMOVE).bind(id).bind(kind.as_str());
-                remove.bind(measure.as_str()).bind(per.as_str()).run().await?;
+                remove.bind(measure.as_str()).bind(per.to_string()).run().await?;
             }
         }
         let [before, amount] = [stored, amount].map(|amount| amount.map(|amount| measure.written(amount)));
-        let detail = json!({"subject": kind.as_str(), "measure": measure.as_str(), "per": per.as_str(), "amount": amount,
+        let detail = json!({"subject": kind.as_str(), "measure": measure.as_str(), "per": per.to_string(), "amount": amount,
             "before": {"amount": before}});
         self.note(&mut transaction, by, Act::new(AuditAction::BudgetChange, id, owner).with(detail)).await?;
         transaction.commit().await?;

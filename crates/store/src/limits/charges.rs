@@ -1,12 +1,13 @@
-//! Recorded credits, tokens and money, from which budgets are counted: by scope here, by node in [`by_node`].
+//! Recorded credits, tokens and money, from which budgets are counted: by scope here, by node in [`by_node`], those of windows in
+//! [`windows`].
 
 pub mod by_node;
+pub mod windows;
 
 use std::collections::BTreeMap;
 
 use access::{Amount, BudgetScope, Day, KeyNo, PlanId, UserNo};
-use meter::Charge;
-use meter::budgets::budget::Period;
+use meter::{Charge, Period};
 use uuid::Uuid;
 
 use crate::error::DatabaseError;
@@ -48,6 +49,7 @@ statements! {
         AND user_no = (SELECT u.no FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.no = $3)");
     CHARGES_OF_USER = concat!("SELECT ", sums_of_owner!(), " FROM daily_usage WHERE day >= $1 AND day < $2 AND user_no = $3");
     CHARGES_OF_SUBJECT = concat!("SELECT ", sums_of_owner!(), " FROM daily_subjects WHERE day >= $1 AND day < $2 AND subject_id = $3");
+    CHARGES_OF_WINDOW = concat!("SELECT ", sums_of_owner!(), " FROM window_usage WHERE owner_id = $1 AND per = $2 AND begin_minute = $3");
     CHARGES_OF_PLAN = concat!("SELECT ", pooled_sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2 AND plan_id = $3");
     CHARGES_OF_ALL = concat!("SELECT ", pooled_sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2");
 }
@@ -142,6 +144,9 @@ impl Store {
     /// # Errors
     /// Database errors of any kind.
     pub async fn charge_of(&self, scope: BudgetScope, period: Period) -> Result<Charge, DatabaseError> {
+        if period.per().window().is_some() {
+            return self.charge_of_window(scope, period).await;
+        }
         let [first, end] = days(period);
         let of = |text: &'static str| self.look_up(text).bind(first).bind(end);
         let query = match scope {

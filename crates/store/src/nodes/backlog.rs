@@ -6,9 +6,8 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use access::{BudgetScope, Day, Subject, SubjectId};
-use meter::budgets::budget::Period;
-use meter::{Caller, Charge, LimitPeriod};
+use access::{BudgetScope, Day, Minute, Subject, SubjectId};
+use meter::{Caller, Charge, LimitPeriod, Period, UsageEvent};
 use rustc_hash::FxHashMap;
 use spool::{Position, Record};
 use thiserror::Error;
@@ -145,6 +144,13 @@ impl BacklogReader<'_> {
         self.0.charges.get(&(scope, period)).copied().unwrap_or_default()
     }
 
+    /// Returns the newest window of a scope that has not ended at `at`.
+    #[must_use]
+    pub fn open_window(&self, scope: BudgetScope, per: LimitPeriod, at: Minute) -> Option<Period> {
+        let windows = self.0.charges.keys().filter(|(other, _)| *other == scope).map(|(_, period)| *period);
+        windows.filter(|period| period.per() == per && period.end_minute() > at).max()
+    }
+
     /// Returns the charges of all scopes in a period.
     pub fn charges(&self, period: Period) -> impl Iterator<Item = (BudgetScope, Charge)> {
         self.0.charges.iter().filter(move |((_, of), _)| *of == period).map(|((scope, _), charge)| (*scope, *charge))
@@ -193,6 +199,7 @@ fn add(charges: &mut ScopeCharges, record: &Record) {
     match record {
         Record::Close(event) | Record::Event(event) if event.counts() => {
             charge(charges, &event.subject, event.day, &event.charge);
+            charge_windows(charges, event);
         }
         Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => {
             for of in counts {
@@ -208,7 +215,7 @@ fn charge(charges: &mut ScopeCharges, subject: &Subject, day: Day, more: &Charge
         return;
     }
     let mut add = |scope| {
-        for per in LimitPeriod::ALL {
+        for per in LimitPeriod::UTC {
             let of = charges.entry((scope, Period::containing(per, day))).or_default();
             *of = of.and(more);
         }
@@ -219,6 +226,18 @@ fn charge(charges: &mut ScopeCharges, subject: &Subject, day: Day, more: &Charge
             scopes.into_iter().for_each(add);
         }
         None => SubjectId::from_subject(subject).map(BudgetScope::Subject).into_iter().for_each(&mut add),
+    }
+}
+
+fn charge_windows(charges: &mut ScopeCharges, event: &UsageEvent) {
+    let owner = match event.subject.caller() {
+        Some(Caller { user, .. }) => Some(BudgetScope::User(user)),
+        None => SubjectId::from_subject(&event.subject).map(BudgetScope::Subject),
+    };
+    let Some(owner) = owner else { return };
+    for window in &event.windows {
+        let sum = charges.entry((owner, *window)).or_default();
+        *sum = sum.and(&event.charge);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Arguments of `tollgate budgets`.
 
 use access::amounts::usd;
-use access::{Amount, Credits, LimitPeriod, Measure, NanoUsd, Tokens};
+use access::{Amount, CalendarUnit, Credits, LimitPeriod, Measure, NanoUsd, Tokens};
 use clap::{Args, Subcommand};
 
 use super::Place;
@@ -114,5 +114,5 @@ fn measure(text: &str) -> Result<Measure, String> {
 }
 
 fn per(text: &str) -> Result<LimitPeriod, String> {
-    LimitPeriod::parse(text).ok_or_else(|| "expected `day`, `week` or `month`".to_owned())
+    CalendarUnit::parse(text).map(LimitPeriod::of_unit).ok_or_else(|| "expected `day`, `week` or `month`".to_owned())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use access::{Amount, Budget, BudgetScope, Clock, Day, Plan};
 use anyhow::Context;
 use config::Flags;
-use meter::budgets::budget::Period;
+use meter::Period;
 use serde_json::{Value, json};
 use store::{Actor, BudgetHolder, ScopeIds, Store, StoredBudget};
 
@@ -48,7 +48,7 @@ async fn set(store: &Store, SetBudget { scope, amount, per, .. }: &SetBudget) ->
     Ok(match (changed, amount) {
         (true, Some(amount)) => {
             let amount = measure.written(amount);
-            format!("{amount} a {}; running servers apply it within a second\n{of_plan}", per.as_str())
+            format!("{amount} a {per}; running servers apply it within a second\n{of_plan}")
         }
         (true, None) => "removed; running servers apply it within a second\n".to_owned(),
         (false, Some(_)) => format!("the budget has this amount already: nothing was changed\n{of_plan}"),
@@ -137,7 +137,7 @@ impl BudgetUsage {
             "id": scope_id,
             "name": name,
             "measure": budget.measure.as_str(),
-            "per": budget.per.as_str(),
+            "per": budget.per.to_string(),
             "amount": budget.amount,
             "spent": self.spent,
             "left": self.left(),

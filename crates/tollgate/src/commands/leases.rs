@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use access::{Amount, SubjectId};
 use cluster::{Cluster, LeaseError, OpenLease};
 use meter::lease::CounterId;
-use meter::{BudgetScope, LimitPeriod, Measure};
+use meter::{BudgetScope, Measure};
 use serde_json::json;
 use store::{Actor, ScopeIds, Store, StoredSubject};
 
@@ -106,14 +106,9 @@ pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &ScopeIds) -
         BudgetScope::Plan(id) => format!("plan {}", ids.plan(id).map_or_else(|| id.to_string(), printable)),
         BudgetScope::Global => "all users".to_owned(),
     };
-    let per = match budget.per {
-        LimitPeriod::Day => "day",
-        LimitPeriod::Week => "week",
-        LimitPeriod::Month => "month",
-    };
-    let first = moment(period.first().start());
-    let first = first.split('T').next().unwrap_or(&first);
-    format!("{unit} of {owner} in the {per} of {first}")
+    let first = moment(period.begin().start());
+    let first = if budget.per.window().is_some() { &*first } else { first.split('T').next().unwrap_or(&first) };
+    format!("{unit} of {owner} in the {} of {first}", budget.per)
 }
 
 /// Describes a subject without a user by its kind, issuer and name.
@@ -130,7 +125,7 @@ pub(super) fn subject_name(id: SubjectId, ids: &ScopeIds) -> String {
 #[cfg(test)]
 mod tests {
     use access::{Day, KeyNo};
-    use meter::{BudgetId, Period};
+    use meter::{BudgetId, LimitPeriod, Period};
 
     use super::*;
 

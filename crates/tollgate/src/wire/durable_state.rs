@@ -10,7 +10,7 @@ use config::snapshot::{Billing, Origin, Process, Signup, SignupMode};
 use control::configuration::StartedConfig;
 use jobs::Runner;
 use ledger::IngestStats;
-use meter::budgets::budget::Period;
+use meter::Period;
 use meter::{BudgetId, BudgetScope, Charge, LimitPeriod, Meter};
 use spool::{ExportReader, LostSegments, Reader, SkippedDamage, Spool, TruncatedTail, Writer};
 use store::{BacklogError, Charges, Node, PlanDifference, Store};

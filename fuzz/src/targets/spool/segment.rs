@@ -196,6 +196,7 @@ mod tests {
             subject: caller().into(),
             started_at: Timestamp(1_760_000_000_000_000),
             day: Day(20_000),
+            windows: Vec::new(),
             reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), ..Charge::money(NanoUsd(101_000)) },
             route: "chat".into(),
             format: Some("chat".into()),

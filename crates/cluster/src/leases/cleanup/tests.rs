@@ -1,5 +1,6 @@
 use access::{Amount, Credits, NanoUsd, Tokens, UserNo};
-use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Period};
+use meter::Period;
+use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod};
 use meter::lease::{CounterId, LeaseRequest, NodeId, Tick};
 use uuid::Uuid;
 

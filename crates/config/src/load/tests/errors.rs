@@ -52,7 +52,7 @@ error[unknown_key]: unknown key `conect` in `timeouts`
   |   ^^^^^^ expected `connect`, `first_byte`, `idle` or `total`
   = did you mean `connect`?",
     );
-    let error = read_text("router: []\nquota: 5\n").unwrap_err().problems;
+    let error = read_text("router: []\nelsewhere: 5\n").unwrap_err().problems;
     assert_eq!((error[0].near.as_deref(), error[1].near.as_deref()), (Some("routes"), None));
 }
 

@@ -11,7 +11,8 @@ fn unknown_key_names_the_nearest_one_of_the_file() {
         ("upstreams: [{name: u, attempts: 3, backends: [{url: http://h}]}]\n", Some("retry.attempts")),
         ("upstreams: [{name: u, retry: {atempts: 3}, backends: [{url: http://h}]}]\n", Some("attempts")),
         ("routes: [{path: /, respond: {}, ejection: {}}]\n", Some("upstreams[].ejection")),
-        ("quota: 5\n", None),
+        ("quota: 5\n", Some("plans[].quotas")),
+        ("elsewhere: 5\n", None),
     ] {
         let error = read_text(source).unwrap_err();
         let problem = error.problems.iter().find(|problem| problem.code == Code::UnknownKey).unwrap();

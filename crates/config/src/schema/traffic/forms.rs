@@ -11,7 +11,7 @@ use crate::snapshot::{
     PriceSource, QuotaStatus, SignupMode, UnboundedCalls,
 };
 use access::amounts::usd;
-use access::{Budget, LimitPeriod, NanoUsd, Plan, PublicKey, Secret, ServiceAccount};
+use access::{Budget, CalendarUnit, LimitPeriod, NanoUsd, Plan, PublicKey, Secret, ServiceAccount, Window, Zone};
 use ai::hosts::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};
@@ -348,10 +348,58 @@ pub(super) const MONEY: TextForm<NanoUsd> = TextForm {
     scalar: Scalar::Text,
 };
 pub(super) const PER: Words<LimitPeriod> = Words::new(&[
-    (LimitPeriod::Day.as_str(), LimitPeriod::Day),
-    (LimitPeriod::Week.as_str(), LimitPeriod::Week),
-    (LimitPeriod::Month.as_str(), LimitPeriod::Month),
+    (CalendarUnit::Day.as_str(), LimitPeriod::Day),
+    (CalendarUnit::Week.as_str(), LimitPeriod::Week),
+    (CalendarUnit::Month.as_str(), LimitPeriod::Month),
 ]);
+/// Maximum number of windows of a plan.
+pub(super) const QUOTAS_MAX: usize = 8;
+
+/// The length of a quota's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QuotaLength {
+    /// A number of minutes.
+    Minutes(u32),
+    /// A calendar period, or its days.
+    Calendar(CalendarUnit),
+}
+
+/// The beginning of a quota's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QuotaStart {
+    /// The first call after the last window ended.
+    FirstUse,
+    /// Local midnight.
+    Calendar,
+}
+
+pub(super) const QUOTA_LENGTH: TextForm<QuotaLength> = TextForm {
+    parse: |text| {
+        if let Some(unit) = CalendarUnit::parse(text) {
+            return Ok(QuotaLength::Calendar(unit));
+        }
+        match Window::parse(&format!("{text}/first_use")) {
+            Some(Window::FirstUse { minutes }) => Ok(QuotaLength::Minutes(minutes)),
+            Some(Window::Calendar { .. }) | None => Err(bad("`day`, `week`, `month`, or `1m` to `90d`, such as `5h`")),
+        }
+    },
+    shown: |length| match length {
+        QuotaLength::Minutes(minutes) => Value::text(Window::FirstUse { minutes: *minutes }.per()),
+        QuotaLength::Calendar(unit) => Value::text(unit.as_str()),
+    },
+    cell: "`day`, `week`, `month`, `1m` to `90d`",
+    pattern: "^(day|week|month|[0-9]+[mhd])$",
+    scalar: Scalar::Text,
+};
+pub(super) const QUOTA_START: Words<QuotaStart> =
+    Words::new(&[("first_use", QuotaStart::FirstUse), ("calendar", QuotaStart::Calendar)]);
+pub(super) const ZONE: TextForm<Zone> = TextForm {
+    parse: |name| Zone::parse(name).ok_or_else(|| bad("the name of a time zone, such as `Asia/Jakarta`")),
+    shown: |zone| Value::text(zone.name()),
+    cell: "time zone, such as `Asia/Jakarta`",
+    pattern: "^[A-Za-z0-9_+/-]{1,64}$",
+    scalar: Scalar::Text,
+};
 pub(super) const BUDGET_DIMENSION: Words<BudgetDimension> = Words::new(&[
     (BudgetDimension::Key.as_str(), BudgetDimension::Key),
     (BudgetDimension::User.as_str(), BudgetDimension::User),

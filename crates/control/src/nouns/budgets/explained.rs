@@ -5,15 +5,14 @@ use std::fmt;
 use access::amounts::usd;
 use access::{Budget, BudgetScope, Day, Measure, Plan, SubjectId};
 use config::Snapshot;
-use meter::budgets::budget::Period;
+use meter::Period;
 use serde::Serialize;
 use store::DatabaseError;
 use utoipa::ToSchema;
 
-use super::used::used;
-use super::{Amount, BudgetSources, BudgetView, Source};
+use super::{Amount, BudgetSources, BudgetState, BudgetView, Source, state};
 use crate::message::moment::rfc3339;
-use crate::message::words::{ExplainedDimensionWord, PerWord, SourceWord};
+use crate::message::words::{ExplainedDimensionWord, SourceWord};
 
 /// A quota or a budget that applies to an explained request. Exactly one of `money`, `credits` and `tokens` is present; its
 /// name is the measure and its value is the amount.
@@ -25,9 +24,8 @@ pub(crate) struct ExplainedBudget {
     dimension: &'static str,
     /// The id of the key, the user or the plan; `-` for `global`. Null for `subject`.
     id: Option<String>,
-    /// The period: a UTC day or a UTC month.
-    #[schema(value_type = PerWord)]
-    per: &'static str,
+    /// The period: `day`, `week` or `month` in UTC, or a window: `5h/first_use`, `week/Asia/Jakarta`.
+    per: String,
     /// The maximum cost, as an amount of money.
     #[serde(skip_serializing_if = "Option::is_none")]
     money: Option<String>,
@@ -89,7 +87,7 @@ impl ExplainedBudget {
         Self {
             dimension: "subject",
             id: None,
-            per: per.as_str(),
+            per: per.to_string(),
             money: (measure == Measure::Money).then(|| usd::written_money(amount.money())),
             credits: of(Measure::Credits),
             tokens: of(Measure::Tokens),
@@ -157,15 +155,20 @@ impl SubjectQuotas<'_> {
         let place = sources.snapshot.place_of_plan(&self.plan.name);
         let mut explained = Vec::new();
         for budget in self.plan.subject_quotas() {
-            let resets_at = rfc3339(Period::containing(budget.per, day).end());
-            let mut view = ExplainedBudget { place: place.clone(), ..ExplainedBudget::of_subject(budget, resets_at) };
+            let mut view =
+                ExplainedBudget { place: place.clone(), ..ExplainedBudget::of_subject(budget, String::new()) };
             match self.subject {
                 Ok(subject) => {
-                    let used = used(sources, budget.id_and_amount(BudgetScope::Subject(subject)).0, day).await?;
+                    let BudgetState { period, used } =
+                        state(sources, budget.id_and_amount(BudgetScope::Subject(subject)).0, day).await?;
+                    view.resets_at = rfc3339(period.end());
                     view.used = Some(Amount::from_amount(budget.measure, used));
                     view.remaining = Some(Amount::from_amount(budget.measure, budget.amount.saturating_sub(used)));
                 }
-                Err(reason) => view.reason = Some(reason.to_owned()),
+                Err(reason) => {
+                    view.resets_at = rfc3339(Period::containing(budget.per, day).end());
+                    view.reason = Some(reason.to_owned());
+                }
             }
             explained.push(view);
         }

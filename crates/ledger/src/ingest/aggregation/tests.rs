@@ -57,6 +57,7 @@ impl Numbers {
             subject: if self.below(8) == 0 { Subject::ANONYMOUS } else { Subject::Key(caller) },
             started_at: at,
             day: Day(at.day().0 - u32::from(self.below(9) == 0)),
+            windows: Vec::new(),
             charge: Charge {
                 credits: Credits(self.below(5)),
                 tokens: Tokens(self.below(5_000)),

@@ -7,6 +7,7 @@ fn opened() -> OpenRequest {
         subject,
         started_at,
         day,
+        windows: Vec::new(),
         reserved: charge,
         route,
         format,

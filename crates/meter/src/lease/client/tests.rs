@@ -1,7 +1,8 @@
 use access::{Amount, Day, KeyNo};
 
 use super::*;
-use crate::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure};
+use crate::budgets::period::Period;
 use crate::lease::{Grant, Recall};
 
 const NODE: NodeId = NodeId(1);
@@ -44,6 +45,7 @@ fn answer(grants: &[Grant], recalls: &[u64], closed: &[u64]) -> TickReply {
         grants: grants.to_vec(),
         recalls: recalls.iter().map(|no| Recall { counter: id(), no: *no }).collect(),
         closed: closed.iter().map(|incarnation| (id(), *incarnation)).collect(),
+        moved: Vec::new(),
     })
 }
 

@@ -2,7 +2,8 @@ use access::{Amount, Day, KeyNo};
 
 use super::super::rules::share;
 use super::*;
-use crate::budgets::budget::{BudgetScope, LimitPeriod, Measure, Period};
+use crate::budgets::budget::{BudgetScope, LimitPeriod, Measure};
+use crate::budgets::period::Period;
 
 const TTL: Duration = Duration::from_secs(2);
 const DAY: Day = Day(20_000);

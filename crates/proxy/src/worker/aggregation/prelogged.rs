@@ -374,6 +374,7 @@ fn opened(recorder: &Recorder, ask: &PrelogRequest<'_>, credits: Credits) -> Ope
         subject: ask.subject.clone(),
         started_at: ask.started_at,
         day: ask.day,
+        windows: Vec::new(),
         reserved: Charge::credits(credits),
         route: ask.route.clone(),
         format: None,

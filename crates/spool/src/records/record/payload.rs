@@ -18,8 +18,8 @@
 //!
 //! | payload | base | fields |
 //! |---|---|---|
-//! | open | [`open::OpenPayload`] | 1 subject without a key (1.1): [`subject::SubjectPayload`]; 2 to 6 origin (1.2); 7 and 8 origin (1.3); 9 origin (1.5); 32 money of pooled budgets (1.4) |
-//! | close, event | [`event::EventPayload`], list of attempts | 1 refusal: string; 2 subject without a key (1.1); 3 to 7 origin (1.2); 8 and 9 origin (1.3); 10 origin (1.5); 32 money of pooled budgets (1.4) |
+//! | open | [`open::OpenPayload`] | 1 subject without a key (1.1): [`subject::SubjectPayload`]; 2 to 6 origin (1.2); 7 and 8 origin (1.3); 9 origin (1.5); 32 money of pooled budgets (1.4); 33 windows (1.6): list of [`windows::WindowPayload`] |
+//! | close, event | [`event::EventPayload`], list of attempts | 1 refusal: string; 2 subject without a key (1.1); 3 to 7 origin (1.2); 8 and 9 origin (1.3); 10 origin (1.5); 32 money of pooled budgets (1.4); 33 windows (1.6): list of [`windows::WindowPayload`] |
 //! | attempt | [`attempt::AttemptPayload`] | 1 reason of an unknown cost: code; 2 user's own credential (1.4): flag |
 //! | counts, close of a batch | list of counts | |
 //! | counts of one subject | [`counts::CountsPayload`] | 1 subject without a key (1.1); 2 labels: string (1.2) |
@@ -41,6 +41,7 @@ mod open;
 mod origin;
 mod subject;
 mod usage;
+mod windows;
 mod wire;
 
 pub(super) use counts::{read_counts, write_counts};

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use access::{Amount, Credits, KeyNo, NanoUsd, PlanId, SubjectId, Tokens, UserNo};
-use meter::budgets::budget::{BudgetScope, Charge, Period};
+use meter::Period;
+use meter::budgets::budget::{BudgetScope, Charge};
 use meter::lease::{CounterId, NodeId};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::windows;
 use crate::error::DatabaseError;
 use crate::nodes::backlog::{Backlog, BacklogError, BacklogReader};
 use crate::sql::{ResultRow, SqlValue, StoreKind, Transaction, unsigned};
@@ -93,6 +95,14 @@ pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Res
         asked.entry(cell.period).or_default().insert(cell.budget.scope);
     }
     for (period, scopes) in asked {
+        if period.per().window().is_some() {
+            for scope in scopes {
+                for (node, credits, tokens, money) in windows::by_node(transaction, scope, period).await? {
+                    charged.add((scope, period), NodeId(node.as_u128()), charge(credits, tokens, money));
+                }
+            }
+            continue;
+        }
         let mut keys = Vec::new();
         let mut users = Vec::new();
         let mut subjects = Vec::new();

@@ -7,7 +7,7 @@ providers: [{name: openai, kind: openai, credential: sk-1, pool: {idle: 9}, tls:
 models: [{name: fast, targets: [{provider: openai, model: gpt-5, limits: {requests: 5}}]}]
 prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, output_tokens_max: 1, long: {above_tokens: 1, input: '1', output: '2'}, tiers: [{tier: batch, input: '1', output: '2', long: {above_tokens: 1, input: '1', output: '2'}}]}]
 prices_file: tests/fixtures/prices/newer.yaml
-plans: [{name: starter, models: [mock, openai/gpt], aliases: {proxy: mock}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}], price: 5 IDR, charges: [{name: a, metric: credits, models: [mock], included: 3, unit: 1 IDR}, {name: c, metric: requests, model: package, size: 4, unit: 1 IDR}, {name: d, metric: tokens, model: tiered, tiers: [{up_to: 5, unit: 1 IDR}, {unit: 2 IDR}]}, {name: e, metric: cost, markup: 3%}], budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
+plans: [{name: starter, models: [mock, openai/gpt], aliases: {proxy: mock}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}], price: 5 IDR, charges: [{name: a, metric: credits, models: [mock], included: 3, unit: 1 IDR}, {name: c, metric: requests, model: package, size: 4, unit: 1 IDR}, {name: d, metric: tokens, model: tiered, tiers: [{up_to: 5, unit: 1 IDR}, {unit: 2 IDR}]}, {name: e, metric: cost, markup: 3%}], budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}], quotas: [{credits: 5, per: 5h}, {tokens: 6, per: week}, {money: 1 USD, per: 30d}]}]
 billing: {tax: {name: a, rate: 5%, from: 2025-01-01}, exchange: [{from: 2025-01-01, usd_idr: 5}]}
 mail: {smtp: smtps://h, from: a@b.example}
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
@@ -162,6 +162,12 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("export.nats.password", "S3CRET", "***"),
     ("mail.smtp", "smtps://u:S3CRET@h", "***"),
     ("mail.from", "A <a@example.com>", "A <a@example.com>"),
+    ("plans[0].timezone", "asia/jakarta", "Asia/Jakarta"),
+    ("plans[0].quotas[0].credits", "7", "7"),
+    ("plans[0].quotas[0].per", "120m", "2h"),
+    ("plans[0].quotas[1].tokens", "8", "8"),
+    ("plans[0].quotas[1].from", "first_use", "first_use"),
+    ("plans[0].quotas[2].money", "0.50 USD", "0.5 USD"),
     ("plans[0].budgets[0].credits", "7", "7"),
     ("plans[0].budgets[1].tokens", "8", "8"),
     ("plans[0].budgets[2].money", "0.50 USD", "0.5 USD"),

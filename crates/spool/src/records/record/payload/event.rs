@@ -10,6 +10,7 @@ use super::charge::{ChargePayload, pooled_field, read_pooled};
 use super::codes::Code;
 use super::origin::{read_origin, write_origin};
 use super::subject::{self, CallerPayload, SubjectPayload};
+use super::windows::{windows, windows_field};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 
 /// The tag of the error code of a response that Tollgate created.
@@ -20,6 +21,8 @@ const SUBJECT: u32 = 2;
 const ORIGIN: u32 = 3;
 /// The tag of the money that pooled budgets count. The tags before it belong to the origin.
 const POOLED: u32 = 32;
+/// The tag of the windows in which the request counts.
+const WINDOWS: u32 = 33;
 
 /// The base, in the order in which [`read_event`] reads it.
 #[derive(Debug, Serialize)]
@@ -49,6 +52,7 @@ pub(in crate::records::record) fn write_event(
         subject,
         started_at,
         day,
+        windows,
         charge,
         route,
         format,
@@ -83,7 +87,8 @@ pub(in crate::records::record) fn write_event(
     writer.field(REFUSAL, refusal.as_deref())?;
     writer.field(SUBJECT, SubjectPayload::from_subject(subject))?;
     write_origin(writer, ORIGIN, origin)?;
-    writer.field(POOLED, pooled_field(charge))
+    writer.field(POOLED, pooled_field(charge))?;
+    writer.field(WINDOWS, windows_field(windows))
 }
 
 pub(in crate::records::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<UsageEvent, InvalidPayload> {
@@ -92,6 +97,7 @@ pub(in crate::records::record) fn read_event(mut reader: PayloadReader<'_>) -> R
         subject: subject::subject(reader.optional(CallerPayload::read)?, None)?,
         started_at: Timestamp(reader.number()?),
         day: Day(reader.small()?),
+        windows: Vec::new(),
         charge: ChargePayload::read(&mut reader)?.into(),
         route: reader.name()?,
         format: reader.optional(PayloadReader::name)?,
@@ -116,6 +122,7 @@ pub(in crate::records::record) fn read_event(mut reader: PayloadReader<'_>) -> R
                 event.subject = if event.subject.caller().is_some() { return Err(InvalidPayload) } else { named };
             }
             POOLED => read_pooled(&mut event.charge, field)?,
+            WINDOWS => event.windows = windows(field)?,
             _ => read_origin(&mut event.origin, ORIGIN, field, |text| reader.text(text))?,
         }
     }

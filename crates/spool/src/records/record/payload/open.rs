@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::charge::{ChargePayload, pooled_field, read_pooled};
 use super::origin::{read_origin, write_origin};
 use super::subject::{self, CallerPayload, SubjectPayload};
+use super::windows::{windows, windows_field};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 use crate::open_request::OpenRequest;
 
@@ -17,6 +18,8 @@ const SUBJECT: u32 = 1;
 const ORIGIN: u32 = 2;
 /// The tag of the money that pooled budgets count. The tags before it belong to the origin.
 const POOLED: u32 = 32;
+/// The tag of the windows in which the request counts.
+const WINDOWS: u32 = 33;
 
 /// The base, in the order in which [`read_open`] reads it.
 #[derive(Debug, Serialize)]
@@ -36,7 +39,8 @@ pub(in crate::records::record) fn write_open(
     writer: &mut PayloadWriter<'_>,
     opened: &OpenRequest,
 ) -> Result<(), NoRoom> {
-    let OpenRequest { id, subject, started_at, day, reserved, route, format, model, price_version, origin } = opened;
+    let OpenRequest { id, subject, started_at, day, windows, reserved, route, format, model, price_version, origin } =
+        opened;
     writer.value(&OpenPayload {
         id: id.0,
         caller: CallerPayload::from_subject(subject),
@@ -50,7 +54,8 @@ pub(in crate::records::record) fn write_open(
     })?;
     writer.field(SUBJECT, SubjectPayload::from_subject(subject))?;
     write_origin(writer, ORIGIN, origin)?;
-    writer.field(POOLED, pooled_field(reserved))
+    writer.field(POOLED, pooled_field(reserved))?;
+    writer.field(WINDOWS, windows_field(windows))
 }
 
 pub(in crate::records::record) fn read_open(mut reader: PayloadReader<'_>) -> Result<OpenRequest, InvalidPayload> {
@@ -61,6 +66,7 @@ pub(in crate::records::record) fn read_open(mut reader: PayloadReader<'_>) -> Re
         subject: Subject::ANONYMOUS,
         started_at: Timestamp(reader.number()?),
         day: Day(reader.small()?),
+        windows: Vec::new(),
         reserved: ChargePayload::read(&mut reader)?.into(),
         route: reader.name()?,
         format: reader.optional(PayloadReader::name)?,
@@ -74,6 +80,7 @@ pub(in crate::records::record) fn read_open(mut reader: PayloadReader<'_>) -> Re
         match field.tag {
             SUBJECT => named = Some(SubjectPayload::read(field)?),
             POOLED => read_pooled(&mut opened.reserved, field)?,
+            WINDOWS => opened.windows = windows(field)?,
             _ => read_origin(&mut opened.origin, ORIGIN, field, |text| reader.text(text))?,
         }
     }

@@ -1,9 +1,10 @@
 use access::{
-    Credits, Day, KeyNo, LabelSet, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, Tokens,
-    UserNo,
+    Credits, Day, KeyNo, LabelSet, LimitPeriod, Minute, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName,
+    Timestamp, Tokens, UserNo,
 };
 use meter::{
-    Attempt, BilledQuantity, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
+    Attempt, BilledQuantity, Caller, Charge, Counts, Outcome, Period, Source, ToolCalls, Unit, UnknownCost, Usage,
+    UsageEvent,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -373,14 +374,22 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     })
 }
 
+fn windows() -> impl Strategy<Value = Vec<Period>> {
+    let shapes = prop::sample::select(vec!["5h/first_use", "90d/first_use", "day/Asia/Jakarta", "month/UTC"]);
+    let window = (shapes, any::<u32>(), any::<u32>()).prop_map(|(shape, begin, end)| {
+        Period::between(LimitPeriod::parse(shape).unwrap(), Minute(begin), Minute(end))
+    });
+    prop::collection::vec(window, 0..8)
+}
+
 fn any_event() -> impl Strategy<Value = UsageEvent> {
     let head = (any::<(u128, u64, u32)>(), subject(), charge());
     let names = (text(), name(), name(), name());
     let outcome = prop::sample::select(&Outcome::ALL[..]);
     let numbers = any::<(bool, u16, u64, u64, u64)>();
     let attempts = prop::collection::vec(attempt(), 0..5);
-    (head, names, outcome, numbers, attempts, fixture::any_origin()).prop_map(
-        |(head, names, outcome, numbers, attempts, origin)| {
+    (head, names, outcome, numbers, attempts, (fixture::any_origin(), windows())).prop_map(
+        |(head, names, outcome, numbers, attempts, (origin, windows))| {
             let ((id, started_at, day), subject, charge) = head;
             let (route, format, model, refusal) = names;
             let (streamed, status, request_bytes, response_bytes, duration_us) = numbers;
@@ -389,6 +398,7 @@ fn any_event() -> impl Strategy<Value = UsageEvent> {
                 subject,
                 started_at: Timestamp(started_at),
                 day: Day(day),
+                windows,
                 charge,
                 route: route.into(),
                 format: format.map(Into::into),
@@ -440,6 +450,7 @@ proptest! {
         model in name(),
         price_version in name(),
         origin in fixture::any_origin(),
+        windows in windows(),
         fields in unknown_fields(),
     ) {
         let opened = OpenRequest {
@@ -447,6 +458,7 @@ proptest! {
             subject,
             started_at: Timestamp(started_at),
             day: Day(day),
+            windows,
             reserved,
             route: route.into(),
             format: format.map(Into::into),
