@@ -7,6 +7,7 @@
 //! come from the daily totals and from the node's backlog.
 
 mod accounts;
+mod open_windows;
 pub mod reclaim;
 pub mod unreported;
 
@@ -27,6 +28,8 @@ use crate::handle::Cluster;
 pub(crate) use accounts::LockedAccounts;
 #[cfg(test)]
 pub(crate) use accounts::texts;
+#[cfg(test)]
+pub(crate) use open_windows::STATEMENTS as WINDOWS;
 
 /// A node is considered alive if its last tick is at most this many lease TTLs ago.
 const LIVES: u32 = 2;
@@ -85,6 +88,9 @@ impl Cluster {
         backlog: &Backlog,
     ) -> Result<TickReply, LeaseError> {
         let node = Uuid::from_u128(tick.node.0);
+        let mut tick = tick.clone();
+        let moved = open_windows::open(&self.store, &mut tick).await?;
+        let tick = &tick;
         let (mut transaction, mut kept) = LockedAccounts::open(&self.store, cells(tick), tick.node, backlog).await?;
         let latest = transaction.query(INCARNATION).bind(node).find::<(i64,)>().await?;
         if latest.is_some_and(|(latest,)| tick.incarnation < unsigned(latest)) {
@@ -113,6 +119,7 @@ impl Cluster {
         if let TickReply::Accepted(heard) = &mut answer {
             let others = recalls(&mut transaction, tick).await?;
             heard.recalls.extend(others.into_iter().filter(|recall| !kept.has(recall.counter)));
+            heard.moved = moved;
         }
         transaction.commit().await?;
         Ok(answer)

@@ -14,6 +14,7 @@ const LISTS: &[&Statements] = &[
     decrypted_credentials::STATEMENTS,
     job_claims::STATEMENTS,
     lease_server::STATEMENTS,
+    lease_server::WINDOWS,
     lease_server::reclaim::STATEMENTS,
     lease_server::unreported::STATEMENTS,
     leases::STATEMENTS,

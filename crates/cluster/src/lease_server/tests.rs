@@ -2,7 +2,8 @@ mod audit;
 
 use access::{Amount, Credits, Day, KeyNo, PlanId, SubjectId, UserNo};
 use ledger::IngestStats;
-use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure, Period};
+use meter::Period;
+use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure};
 use meter::lease::{LeaseClose, LeaseRequest, TickResponse};
 use meter::{Caller, Counts};
 use spool::{Record, Spool};
@@ -410,5 +411,39 @@ async fn a_store_that_forgot_a_start_gives_no_incarnation_again() {
         // The state after the folder's file was lost.
         std::fs::remove_file(place.folder.path().join("incarnation")).unwrap();
         assert_eq!(place.join(&store).await.incarnation(), 5);
+    }
+}
+
+#[tokio::test]
+async fn the_first_node_that_asks_opens_a_window_for_all_nodes() {
+    let per = access::LimitPeriod::parse("5h/first_use").unwrap();
+    let budget = BudgetId { scope: BudgetScope::User(access::UserNo(1)), measure: Measure::Credits, per };
+    for place in Place::both().await {
+        let store = place.open().await;
+        let start = DAY.start();
+        let opened = |minutes: u64| {
+            let at = start.after(Duration::from_secs(minutes * 60));
+            (CounterId { budget, period: Period::containing(per, at) }, at)
+        };
+        for node in &NODES[..2] {
+            begins(&store, *node, 1).await;
+        }
+        let ask = async |node: usize, (counter, at): (CounterId, Timestamp)| {
+            let tick = Tick { requests: vec![wants(counter, 1, 10)], ..empty(NODES[node], 1) };
+            heard(lend(&store, &tick, TTL, Some(at)).await.unwrap())
+        };
+        let first = opened(10);
+        let granted = ask(0, first).await;
+        assert_eq!((granted.grants.len(), granted.moved.len()), (1, 0));
+        // Another node sees its first use later, within the window.
+        let later = opened(70);
+        let moved = ask(1, later).await;
+        assert_eq!((moved.grants.len(), &*moved.moved), (0, &[(later.0, first.0.period.begin())][..]));
+        let again = ask(1, (first.0, later.1)).await;
+        assert_eq!((again.grants.len(), again.moved.len()), (1, 0));
+        // After its end, the next use opens another one.
+        let next = opened(400);
+        assert_eq!(ask(1, next).await.moved.len(), 0);
+        assert_eq!(ask(0, opened(410)).await.moved, [(opened(410).0, next.0.period.begin())]);
     }
 }

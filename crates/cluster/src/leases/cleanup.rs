@@ -26,6 +26,8 @@ statements! {
         WHERE NOT l.told AND l.granted > l.spent AND l.heard_at < $1 AND b.ends_at > $2";
     OLD_LEASES = "DELETE FROM leases WHERE book_id IN
         (SELECT id FROM lease_books WHERE ends_at < $1 ORDER BY ends_at, id LIMIT $2)";
+    OLD_WINDOWS = "DELETE FROM open_windows WHERE id IN
+        (SELECT id FROM open_windows WHERE end_minute < $1 / 60000000 ORDER BY end_minute LIMIT $2)";
     OLD_BOOKS = "DELETE FROM lease_books WHERE id IN
         (SELECT id FROM lease_books WHERE ends_at < $1 ORDER BY ends_at, id LIMIT $2)
         AND NOT EXISTS (SELECT 1 FROM leases WHERE book_id = lease_books.id)";
@@ -71,7 +73,7 @@ impl Cluster {
     async fn delete_old_leases(&self) -> Result<(), DatabaseError> {
         let mut transaction = self.store.begin().await?;
         let old = micros(lease_server::now(&self.store, &mut transaction).await?.before(KEPT));
-        for statement in [OLD_LEASES, OLD_BOOKS, OLD_HOLDERS] {
+        for statement in [OLD_LEASES, OLD_BOOKS, OLD_HOLDERS, OLD_WINDOWS] {
             transaction.query(statement).bind(old).bind(AT_ONCE).run().await?;
         }
         transaction.commit().await
