@@ -353,3 +353,5 @@ mod rate_tests;
 mod subject_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_tests;

@@ -105,3 +105,4 @@ mod usage_requests;
 mod vault;
 mod volume;
 mod webhooks;
+mod windows;

@@ -166,3 +166,41 @@ async fn a_task_begins_the_subjects_of_its_queue() {
     assert_eq!(begun, (Ok(()), Ok(())));
     assert_eq!(meter.used(budgets_of_ada()[0], TODAY), Amount(9), "it began once");
 }
+
+#[tokio::test]
+async fn an_open_window_goes_on_with_what_is_in_the_store_and_what_waits_for_it() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let of = caller(1, 1);
+        let scope = BudgetScope::User(of.user);
+        let shapes = ["5h/first_use", "7d/first_use", "day/Asia/Jakarta", "1h/first_use"];
+        let [session, week, day, idle] = shapes.map(|text| LimitPeriod::parse(text).unwrap());
+        let now = TODAY.start();
+        let before = |hours: u64| now.before(std::time::Duration::from_secs(hours * 3_600));
+        let session_period = meter::Period::containing(session, before(2));
+        let week_period = meter::Period::containing(week, before(30));
+        let ended = meter::Period::containing(session, before(20));
+        people(&store).await;
+        let mut made = UsageFixture::starting_on(TODAY);
+        let mut event = |windows: &[meter::Period]| {
+            let event = made.event(Some(of), vec![attempt(1)]);
+            Record::Event(UsageEvent { windows: windows.to_vec(), ..event })
+        };
+        let today = meter::Period::containing(day, now);
+        let stored = [event(&[ended, week_period]), event(&[session_period, week_period, today])];
+        IngestNode::join(&store, place.folder.path()).await.write(&stored).await;
+        let gathered = GatheredCharges::default();
+        gathered.note(&event(&[session_period, week_period, today]));
+        let node = place.join(&store).await;
+        node.backlog().begin(gathered, Vec::new()).await;
+        let meter = Arc::new(Meter::default());
+        let counting = Counting::new(Some((meter.clone(), node)), |_| Vec::new());
+        let budgets = [session, week, day, idle].map(|per| (budget(scope, Measure::Credits, per), Amount(100)));
+        counting.hold(&store, principal(of, &budgets)).await.unwrap();
+        let state = |per| meter.counter(budget(scope, Measure::Credits, per)).map(|of| (of.period(), of.used()));
+        assert_eq!(state(session), Some((session_period, Amount(6))));
+        assert_eq!(state(week), Some((week_period, Amount(9))));
+        assert_eq!(state(day), Some((today, Amount(6))));
+        assert_eq!(state(idle), Some((meter::Period::ended(idle), Amount(0))));
+    }
+}

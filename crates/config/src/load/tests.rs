@@ -26,6 +26,7 @@ mod offered_providers;
 mod plan_models;
 mod price_file;
 mod providers;
+mod quotas;
 mod rate_limits;
 mod rewrites;
 mod routes;
