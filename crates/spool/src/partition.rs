@@ -50,17 +50,17 @@ pub(crate) struct NextSegment {
     pub(crate) is_first: bool,
 }
 
-/// A number of records and their bytes, counted from the position at which this run began to read.
+/// The state of a partition when this run begins.
 #[derive(Debug)]
 pub(crate) struct PartitionStart {
-    /// Creates the state; under [`SpoolDurability::Power`] the records before `published` must be synced.
+    /// The position up to which records are written; under [`SpoolDurability::Power`] they are synced.
     pub(crate) published: Position,
     pub(crate) totals: RecordTotals,
     pub(crate) preallocated: VecDeque<Segment>,
     pub(crate) next_segment: NextSegment,
 }
 
-/// A number of records and their bytes.
+/// A number of records and their bytes, counted from the position at which this run began to read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RecordTotals {
     pub(crate) records: u64,
