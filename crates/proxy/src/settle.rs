@@ -262,7 +262,8 @@ impl RequestAccount {
             return;
         }
         let (charge, estimated) = self.charge(&committed.reserved());
-        if self.policy().events == Events::Folded && !committed.has_windows() {
+        let windows = committed.windows();
+        if self.policy().events == Events::Folded && windows.is_empty() {
             let counts = self.counts(&committed, summary.outcome);
             match self.permits.prelogged.take() {
                 Some(prelogged) => prelogged.count(counts),
@@ -273,7 +274,7 @@ impl RequestAccount {
             return settle(committed, &charge, &estimated);
         }
         let mut event = self.event(summary, committed.day(), charge);
-        event.windows = committed.windows();
+        event.windows = windows;
         self.remove_invented_names(&mut event, now);
         let owed = if self.permits.further.is_empty() {
             PendingSettlement::settling(committed, charge, estimated)
