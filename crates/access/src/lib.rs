@@ -41,7 +41,7 @@ pub use id::{
 pub use limits::bounds::{ControlScope, KeyBounds};
 pub use limits::budget::{Budget, BudgetId, BudgetScope, LimitPeriod, Measure};
 pub use limits::plan::Plan;
-pub use limits::window::{CalendarUnit, Window, Zone};
+pub use limits::window::{BudgetWindow, CalendarUnit, Zone};
 pub use network::client_program::ClientProgram;
 pub use only::only;
 pub use people::labels::{LabelId, LabelSet};

@@ -97,7 +97,7 @@ impl Counting {
 fn new(meter: &Meter, budgets: impl Iterator<Item = BudgetId>, today: Day) -> Vec<BudgetId> {
     let is_new = |budget: &BudgetId| match meter.counter(*budget) {
         None => true,
-        Some(_) if budget.per.window().is_some_and(access::Window::opens_with_use) => false,
+        Some(_) if budget.per.window().is_some_and(access::BudgetWindow::opens_with_use) => false,
         Some(cell) => cell.period().end() <= today.start(),
     };
     budgets.filter(is_new).collect()
@@ -145,7 +145,7 @@ async fn period_of(
     budget: BudgetId,
     now: Timestamp,
 ) -> Result<Period, BacklogError> {
-    if !budget.per.window().is_some_and(access::Window::opens_with_use) {
+    if !budget.per.window().is_some_and(access::BudgetWindow::opens_with_use) {
         return Ok(Period::containing(budget.per, now));
     }
     let minute = Minute::containing(now);

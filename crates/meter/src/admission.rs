@@ -176,7 +176,7 @@ impl Meter {
         // A window that opens with the first use opens here, once its counter exists.
         let is_current = |id: BudgetId| {
             self.counter(id).is_some_and(|counter| {
-                id.per.window().is_some_and(access::Window::opens_with_use) || counter.period().end() > day.start()
+                id.per.window().is_some_and(access::BudgetWindow::opens_with_use) || counter.period().end() > day.start()
             })
         };
         terms.budget_ids().into_iter().all(is_current)

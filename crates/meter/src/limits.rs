@@ -267,12 +267,12 @@ impl Budget {
     }
 
     /// Returns the counter of the period that contains `at`, or of a later one, if one exists.
-    fn current(&self, at: Timestamp) -> Option<Arc<BudgetCounter>> {
+    pub(crate) fn current(&self, at: Timestamp) -> Option<Arc<BudgetCounter>> {
         self.newest().filter(|counter| counter.period().end() > at)
     }
 
     fn opens_with_use(&self) -> bool {
-        self.id.per.window().is_some_and(access::Window::opens_with_use)
+        self.id.per.window().is_some_and(access::BudgetWindow::opens_with_use)
     }
 
     /// Returns whether the budget belongs to a user or a subject without a user.

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use access::{Amount, CalendarUnit, Day, KeyNo, Minute, PlanId, SubjectId, Timestamp, UserNo, Window};
+use access::{Amount, BudgetWindow, CalendarUnit, Day, KeyNo, Minute, PlanId, SubjectId, Timestamp, UserNo};
 use arc_swap::ArcSwapOption;
 use rustc_hash::FxHashMap;
 
@@ -38,7 +38,7 @@ struct OtherCounters {
 #[derive(Debug)]
 struct WindowSlot {
     measure: Measure,
-    window: Window,
+    window: BudgetWindow,
     slot: Arc<Slot>,
 }
 
@@ -84,7 +84,7 @@ impl ScopeCounters {
 
     /// Returns the newest counter of a budget, if one exists.
     pub(crate) fn newest(&self, kind: BudgetKind) -> Option<Arc<BudgetCounter>> {
-        if let (Measure::Credits, LimitPeriod::Day) = (kind.measure, kind.per) {
+        if kind.measure == Measure::Credits && kind.per == LimitPeriod::Day {
             return self.credits_of_day.load_full();
         }
         let others = self.others.get()?;
@@ -107,7 +107,7 @@ impl ScopeCounters {
     }
 
     /// Returns the slot of a window, which limits keep so that a request needs no search.
-    pub(crate) fn window_slot(&self, measure: Measure, window: Window) -> Arc<Slot> {
+    pub(crate) fn window_slot(&self, measure: Measure, window: BudgetWindow) -> Arc<Slot> {
         let others = self.others.get_or_init(Box::default);
         others.find(measure, window).unwrap_or_else(|| others.add(measure, window))
     }
@@ -134,14 +134,14 @@ impl ScopeCounters {
 }
 
 impl OtherCounters {
-    fn find(&self, measure: Measure, window: Window) -> Option<Arc<Slot>> {
+    fn find(&self, measure: Measure, window: BudgetWindow) -> Option<Arc<Slot>> {
         let windows = self.windows.read().unwrap_or_else(PoisonError::into_inner);
         windows.iter().find(|known| known.measure == measure && known.window == window).map(|known| known.slot.clone())
     }
 
     /// Adds the slot of a window, unless another thread has. All slots go with their scope, so their number is that of the
     /// windows that the plans of an active user had.
-    fn add(&self, measure: Measure, window: Window) -> Arc<Slot> {
+    fn add(&self, measure: Measure, window: BudgetWindow) -> Arc<Slot> {
         let mut windows = self.windows.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = windows.iter().find(|known| known.measure == measure && known.window == window) {
             return known.slot.clone();

@@ -199,8 +199,7 @@ async fn a_providers_failure_is_its_own_and_no_refusal() {
         gateway.call(Call::json(CHAT, &Format::Chat.body(model, true)).key(&key)).await.expect(status);
     }
     let lines = requests(&gateway, &key, 2).await;
-    // A name that only the provider could know, and did not serve, is not recorded.
-    for (line, (model, status)) in lines.iter().zip([(Some("mock/500"), 500), (None, 429)]) {
+    for (line, (model, status)) in lines.iter().zip([("mock/500", 500), ("mock/429", 429)]) {
         let request = in_full(&gateway, &key, line).await;
         assert_eq!(
             (&request["model"], &request["status"], &request["refusal"]),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::amounts::amount::{Amount, Credits};
 use crate::amounts::usd;
 use crate::id::{KeyNo, PlanId, UserNo};
-use crate::limits::window::{CalendarUnit, Window};
+use crate::limits::window::{BudgetWindow, CalendarUnit};
 use crate::people::subject_id::SubjectId;
 
 /// The scope of a budget. Budgets are checked in the order of the variants.
@@ -48,7 +48,7 @@ pub enum LimitPeriod {
     /// One calendar month in UTC.
     Month,
     /// A window with another beginning or length.
-    Window(Window),
+    Window(BudgetWindow),
 }
 
 /// Identifies a budget by scope, measure and period.
@@ -116,12 +116,12 @@ impl LimitPeriod {
     /// The periods in UTC, in order.
     pub const UTC: [Self; 3] = [Self::Day, Self::Week, Self::Month];
 
-    /// Parses the text that `to_string` returns: `day`, `week`, `month`, or a [`Window`].
+    /// Parses the text that `to_string` returns: `day`, `week`, `month`, or a [`BudgetWindow`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match CalendarUnit::parse(text) {
             Some(unit) => Some(Self::of_unit(unit)),
-            None => Window::parse(text).map(Self::Window),
+            None => BudgetWindow::parse(text).map(Self::Window),
         }
     }
 
@@ -137,7 +137,7 @@ impl LimitPeriod {
 
     /// Returns the window, if the period is no UTC day, week or month.
     #[must_use]
-    pub const fn window(self) -> Option<Window> {
+    pub const fn window(self) -> Option<BudgetWindow> {
         match self {
             Self::Day | Self::Week | Self::Month => None,
             Self::Window(window) => Some(window),
@@ -209,10 +209,10 @@ impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let amount = self.measure.written(self.amount);
         match self.per {
-            LimitPeriod::Window(window @ Window::FirstUse { .. }) => {
+            LimitPeriod::Window(window @ BudgetWindow::FirstUse { .. }) => {
                 write!(f, "{amount} per {} from first use", window.per())
             }
-            LimitPeriod::Window(Window::Calendar { unit, zone }) => {
+            LimitPeriod::Window(BudgetWindow::Calendar { unit, zone }) => {
                 write!(f, "{amount} a {} in {}", unit.as_str(), zone.name())
             }
             LimitPeriod::Day | LimitPeriod::Week | LimitPeriod::Month => write!(f, "{amount} a {}", self.per),
@@ -240,7 +240,7 @@ mod tests {
     fn budgets_of_windows_are_told_and_stored_with_their_windows() {
         let session = Budget {
             measure: Measure::Credits,
-            per: LimitPeriod::Window(Window::first_use(300).unwrap()),
+            per: LimitPeriod::Window(BudgetWindow::first_use(300).unwrap()),
             amount: Amount(400),
         };
         assert_eq!(session.to_string(), "400 credits per 5h from first use");

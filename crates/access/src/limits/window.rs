@@ -18,29 +18,29 @@ const FIRST_USE: &str = "first_use";
 
 /// The shape of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Window {
+pub enum BudgetWindow {
     /// Opens with the first admitted request after the last one ended, at the beginning of its minute.
     FirstUse {
-        /// The length in minutes, from 1 to [`Window::MINUTES_MAX`].
+        /// The length in minutes, from 1 to [`BudgetWindow::MINUTES_MAX`].
         minutes: u32,
     },
     /// A day, week or month of a time zone, from its midnight on.
     Calendar {
-        /// The calendar period.
+        /// The calendar period that repeats.
         unit: CalendarUnit,
-        /// The time zone.
+        /// The time zone of its midnight.
         zone: Zone,
     },
 }
 
-/// A calendar period.
+/// A calendar period of a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CalendarUnit {
     /// A day, which has 23 or 25 hours where the clocks change.
     Day,
     /// Seven days from Monday on.
     Week,
-    /// A month.
+    /// A month from its first day on.
     Month,
 }
 
@@ -70,7 +70,7 @@ impl CalendarUnit {
 }
 
 impl Zone {
-    /// Coordinated Universal Time.
+    /// The zone of Coordinated Universal Time.
     pub const UTC: Self = Self("UTC");
 
     /// Parses the name of a time zone, in any case.
@@ -89,7 +89,7 @@ impl Zone {
         Some(Self(known))
     }
 
-    /// Returns the name.
+    /// Returns the name in the database of zones.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0
@@ -114,7 +114,7 @@ impl Zone {
     }
 }
 
-impl Window {
+impl BudgetWindow {
     /// A day from the first use on.
     pub const DAY: Self = Self::FirstUse { minutes: MINUTES_PER_DAY };
     /// Seven days from the first use on.
@@ -172,7 +172,11 @@ impl Window {
             b'd' => MINUTES_PER_DAY,
             _ => return None,
         };
-        let count: u32 = per.get(..per.len() - 1)?.parse().ok()?;
+        let digits = per.get(..per.len() - 1)?;
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let count: u32 = digits.parse().ok()?;
         Self::first_use(count.checked_mul(unit)?)
     }
 
@@ -198,7 +202,7 @@ impl Window {
     }
 }
 
-impl fmt::Display for Window {
+impl fmt::Display for BudgetWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FirstUse { .. } => write!(f, "{}/{FIRST_USE}", self.per()),
@@ -231,13 +235,13 @@ mod tests {
 
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
+    fn time(text: &str) -> Timestamp {
         let at: jiff::Timestamp = text.parse().unwrap();
         Timestamp(u64::try_from(at.as_microsecond()).unwrap())
     }
 
     fn bounds(window: &str, time: &str) -> [String; 2] {
-        let (begin, end) = Window::parse(window).unwrap().containing(at(time), Minute(0));
+        let (begin, end) = BudgetWindow::parse(window).unwrap().containing(self::time(time), Minute(0));
         [begin, end].map(|minute| jiff::Timestamp::from_second(i64::from(minute.0) * 60).unwrap().to_string())
     }
 
@@ -270,9 +274,9 @@ mod tests {
 
     #[test]
     fn a_window_of_first_use_begins_in_the_minute_of_the_use_and_not_before_the_last_one_ended() {
-        let window = Window::parse("5h/first_use").unwrap();
-        let minute = |text: &str| Minute::containing(at(text));
-        let used = at("2026-12-01T10:14:59Z");
+        let window = BudgetWindow::parse("5h/first_use").unwrap();
+        let minute = |text: &str| Minute::containing(time(text));
+        let used = time("2026-12-01T10:14:59Z");
         assert_eq!(
             window.containing(used, Minute(0)),
             (minute("2026-12-01T10:14:00Z"), minute("2026-12-01T15:14:00Z"))
@@ -284,10 +288,10 @@ mod tests {
     #[test]
     fn windows_are_read_as_they_are_written() {
         for text in ["1m/first_use", "5h/first_use", "7d/first_use", "90d/first_use", "day/Asia/Jakarta", "month/UTC"] {
-            assert_eq!(Window::parse(text).unwrap().to_string(), text);
+            assert_eq!(BudgetWindow::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(Window::parse("300m/first_use").unwrap().to_string(), "5h/first_use");
-        assert_eq!(Window::parse("week/asia/jakarta").unwrap().to_string(), "week/Asia/Jakarta");
+        assert_eq!(BudgetWindow::parse("300m/first_use").unwrap().to_string(), "5h/first_use");
+        assert_eq!(BudgetWindow::parse("week/asia/jakarta").unwrap().to_string(), "week/Asia/Jakarta");
         for text in [
             "",
             "5h",
@@ -298,10 +302,11 @@ mod tests {
             "day/Asia/Nowhere",
             "h/first_use",
             "-1h/first_use",
+            "+1h/first_use",
             "99999999d/first_use",
             "é/first_use",
         ] {
-            assert_eq!(Window::parse(text), None, "{text}");
+            assert_eq!(BudgetWindow::parse(text), None, "{text}");
         }
         assert!(Zone::parse("UTC").unwrap().is_utc() && !Zone::parse("Asia/Jakarta").unwrap().is_utc());
     }
@@ -313,7 +318,7 @@ mod tests {
             unit in 0_usize..3,
             zone in prop::sample::select(vec!["Asia/Jakarta", "Europe/Berlin", "America/Havana", "Australia/Lord_Howe", "Asia/Kathmandu"]),
         ) {
-            let window = Window::Calendar { unit: CalendarUnit::ALL[unit], zone: Zone::parse(zone).unwrap() };
+            let window = BudgetWindow::Calendar { unit: CalendarUnit::ALL[unit], zone: Zone::parse(zone).unwrap() };
             let time = Timestamp(seconds * 1_000_000);
             let (begin, end) = window.containing(time, Minute(0));
             prop_assert!(begin <= Minute::containing(time) && Minute::containing(time) < end);

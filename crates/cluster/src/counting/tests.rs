@@ -175,7 +175,7 @@ async fn an_open_window_goes_on_with_what_is_in_the_store_and_what_waits_for_it(
         let scope = BudgetScope::User(of.user);
         let shapes = ["5h/first_use", "7d/first_use", "day/Asia/Jakarta", "1h/first_use"];
         let [session, week, day, idle] = shapes.map(|text| LimitPeriod::parse(text).unwrap());
-        let now = TODAY.start();
+        let now = store.clock().now();
         let before = |hours: u64| now.before(std::time::Duration::from_secs(hours * 3_600));
         let session_period = meter::Period::containing(session, before(2));
         let week_period = meter::Period::containing(week, before(30));

@@ -42,5 +42,5 @@ pub(super) async fn open(store: &Store, tick: &mut Tick) -> Result<Vec<(CounterI
 
 /// Whether a request is the first one for a window that opens with its use.
 fn opens(ask: &LeaseRequest) -> bool {
-    ask.term == 0 && ask.counter.budget.per.window().is_some_and(access::Window::opens_with_use)
+    ask.term == 0 && ask.counter.budget.per.window().is_some_and(access::BudgetWindow::opens_with_use)
 }

@@ -4,7 +4,7 @@ use crate::schema::traffic::{
     BudgetInput, BudgetsInput, PlanBudgetInput, PlanInput, PlanQuotaInput, QuotaLength, QuotaStart, TrafficInput,
 };
 use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces};
-use access::{Amount, Budget, CalendarUnit, Credits, LimitPeriod, Measure, NanoUsd, Tokens, Window, Zone};
+use access::{Amount, Budget, BudgetWindow, CalendarUnit, Credits, LimitPeriod, Measure, NanoUsd, Tokens, Zone};
 use settings::error::{Code, Problem, ValueOrigin};
 use settings::input::Input;
 use settings::section::{Location, SettingsReader};
@@ -62,13 +62,17 @@ fn quota(reader: &SettingsReader<'_>, entry: &PlanQuotaInput, zone: Zone) -> Opt
     let (measure, amount) = amount(reader, location, &GivenAmounts { money, credits, tokens })?;
     let per = match (per.as_ref()?.value, from.as_ref().map(|from| from.value)) {
         (QuotaLength::Minutes(minutes), None | Some(QuotaStart::FirstUse)) => {
-            LimitPeriod::Window(Window::FirstUse { minutes })
+            LimitPeriod::Window(BudgetWindow::FirstUse { minutes })
         }
-        (QuotaLength::Calendar(CalendarUnit::Day), Some(QuotaStart::FirstUse)) => LimitPeriod::Window(Window::DAY),
-        (QuotaLength::Calendar(CalendarUnit::Week), Some(QuotaStart::FirstUse)) => LimitPeriod::Window(Window::WEEK),
+        (QuotaLength::Calendar(CalendarUnit::Day), Some(QuotaStart::FirstUse)) => {
+            LimitPeriod::Window(BudgetWindow::DAY)
+        }
+        (QuotaLength::Calendar(CalendarUnit::Week), Some(QuotaStart::FirstUse)) => {
+            LimitPeriod::Window(BudgetWindow::WEEK)
+        }
         (QuotaLength::Calendar(unit), None | Some(QuotaStart::Calendar)) if zone.is_utc() => LimitPeriod::of_unit(unit),
         (QuotaLength::Calendar(unit), None | Some(QuotaStart::Calendar)) => {
-            LimitPeriod::Window(Window::Calendar { unit, zone })
+            LimitPeriod::Window(BudgetWindow::Calendar { unit, zone })
         }
         (QuotaLength::Minutes(_), Some(QuotaStart::Calendar)) => {
             let message = format!("`{}` has a length that no calendar has", location.path);

@@ -336,7 +336,7 @@ section! {
         per: Option<Input<QuotaLength>> = required(QUOTA_LENGTH);
         /// When the window opens: with the first call after the last one ended, or at local midnight.
         from: Option<Input<QuotaStart>> = optional(QUOTA_START, "`calendar` of a day, week or month, otherwise `first_use`");
-        rules: Rule::ExactlyOne(&["money", "credits", "tokens"]);
+        rules: Rule::ExactlyOne(&["money", "credits", "tokens"]), Rule::Values(forms::start_of_length);
     }
 }
 

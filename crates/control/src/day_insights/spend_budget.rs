@@ -37,7 +37,7 @@ pub(super) async fn budget(state: &State, scope: &DayScope, day: Day) -> Result<
     let configured = snapshot.traffic.budgets.limits.iter().filter(|limit| limit.dimension == dimension);
     let all = budgets.into_iter().chain(configured.map(|limit| limit.budget));
     let mut found: Vec<(LimitPeriod, i64, i64)> = Vec::new();
-    // A window of another beginning has no day of its own.
+    // Days of a window that is no UTC period differ from the days of the figures.
     for budget in all.filter(|budget| budget.measure == Measure::Money && budget.per.window().is_none()) {
         if Period::containing(budget.per, day) == Period::containing(budget.per, today) {
             let used = used(state.budget_sources(&snapshot), budget.id_and_amount(scope).0, day).await?;

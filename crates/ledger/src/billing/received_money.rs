@@ -1,4 +1,4 @@
-//! The money that has paid an invoice, by its postings: from whom it came, how much, and when.
+//! The money that has paid an invoice, by its postings: the payment or wallet, the amount, and the time.
 
 use access::Timestamp;
 use store::sql::{statements, timestamp};
@@ -6,7 +6,7 @@ use store::{DatabaseError, Store};
 use uuid::Uuid;
 
 statements! {
-    // What was taken back is subtracted from the payment, or from the wallet, that it had come from.
+    // Money that was taken back is subtracted from its payment or its wallet.
     OF_INVOICE = "SELECT m.payment_id, p.method, m.amount, m.received_at FROM (
             SELECT CASE WHEN reason IN ('invoice.paid_from_wallet', 'wallet.reversed') THEN NULL ELSE payment_id END AS payment_id,
                 CAST(-sum(amount) AS BIGINT) AS amount, max(CASE WHEN amount < 0 THEN created_at END) AS received_at

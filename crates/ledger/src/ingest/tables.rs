@@ -1,10 +1,10 @@
 //! Statements that write a batch: tables, columns, and the handling of rows that already exist.
 
 use meter::usage_columns;
-use meter::{Outcome, Source};
+use meter::{Charge, Outcome, Source};
 #[cfg(test)]
 use store::sql::StoreKind;
-use store::sql::{Insert, SqlType, UsualValue};
+use store::sql::{Insert, SqlType, UsualValue, Values, signed};
 
 use crate::usage_columns::inserted;
 
@@ -216,6 +216,11 @@ pub(crate) static POSITIONS: Insert = Insert::new(
         updated_at = excluded.updated_at
         WHERE (excluded.segment, excluded.byte_offset) > (ingested.segment, ingested.byte_offset)",
 );
+
+/// Adds the columns from `credits` to `charged_nano`.
+pub(crate) fn bind_charge(charge: &Charge, row: &mut Values<'_>) {
+    row.put(signed(charge.credits.0)).put(signed(charge.tokens.0)).put(charge.money.0);
+}
 
 /// Returns all statements of this module.
 #[cfg(test)]

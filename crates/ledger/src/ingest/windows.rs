@@ -9,9 +9,9 @@ use store::{DatabaseError, Node};
 use uuid::Uuid;
 
 use super::aggregation::{CountedEvent, sorted};
-use super::write::bind_charge;
+use super::tables::bind_charge;
 
-/// Charges of windows.
+/// The charges of windows, by node.
 pub(crate) static WINDOWS: Insert = Insert::adding(
     "window_usage",
     &["id", "owner_id", "per", "begin_minute", "end_minute", "node_id", "credits", "charged_tokens", "charged_nano"],

@@ -24,6 +24,7 @@ use crate::ingest::positions::positions_of;
 use crate::ingest::raw_usage;
 use crate::ingest::tables::{
     ATTEMPTS, DAY_VERSIONS, DAYS, EVENTS, HOURS, LABELS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS,
+    bind_charge,
 };
 use crate::ingest::{KnownRows, PLACES, windows};
 use crate::stored_text::clip;
@@ -448,11 +449,6 @@ fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
     row.put(trace.map(|trace| Uuid::from_bytes(trace.0))).put(counted.skipped.as_deref());
     let own_charged = Some(event.charge.own_money().0).filter(|own| *own != NanoUsd::ZERO.0);
     row.put(counted.own_cost.map(|cost| cost.0)).put(own_charged).put(counted.refused_limit.as_deref());
-}
-
-/// Adds the columns from `credits` to `charged_nano`.
-pub(super) fn bind_charge(charge: &Charge, row: &mut Values<'_>) {
-    row.put(signed(charge.credits.0)).put(signed(charge.tokens.0)).put(charge.money.0);
 }
 
 /// Adds the columns from `credits` to `unpriced_requests`.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use access::{Amount, CalendarUnit, Window};
+use access::{Amount, BudgetWindow, CalendarUnit};
 use meter::budgets::counter::RefusalCause;
 use meter::{BudgetExceeded, BudgetId, BudgetScope, LimitPeriod, Measure, Period};
 
@@ -31,10 +31,10 @@ fn name_of(budget: BudgetId, limit: Amount) -> String {
         LimitPeriod::Day => (Cow::Borrowed("day"), Cow::Borrowed("a day")),
         LimitPeriod::Week => (Cow::Borrowed("week"), Cow::Borrowed("a week")),
         LimitPeriod::Month => (Cow::Borrowed("month"), Cow::Borrowed("a month")),
-        LimitPeriod::Window(window @ Window::Calendar { .. }) => {
+        LimitPeriod::Window(window @ BudgetWindow::Calendar { .. }) => {
             (Cow::Owned(window.per()), Cow::Owned(format!("a {}", window.per())))
         }
-        LimitPeriod::Window(window @ Window::FirstUse { .. }) => {
+        LimitPeriod::Window(window @ BudgetWindow::FirstUse { .. }) => {
             (Cow::Owned(format!("{} window", window.per())), Cow::Owned(format!("per {}", window.per())))
         }
     };
@@ -58,12 +58,12 @@ fn full_again(period: Period) -> Cow<'static, str> {
         LimitPeriod::Day => Cow::Borrowed("at midnight UTC"),
         LimitPeriod::Week => Cow::Borrowed("at midnight UTC before Monday"),
         LimitPeriod::Month => Cow::Borrowed("on the first of the next month, UTC"),
-        LimitPeriod::Window(Window::Calendar { unit, zone }) => Cow::Owned(match unit {
+        LimitPeriod::Window(BudgetWindow::Calendar { unit, zone }) => Cow::Owned(match unit {
             CalendarUnit::Day => format!("at midnight, {}", zone.name()),
             CalendarUnit::Week => format!("at midnight before Monday, {}", zone.name()),
             CalendarUnit::Month => format!("on the first of the next month, {}", zone.name()),
         }),
-        LimitPeriod::Window(Window::FirstUse { .. }) => {
+        LimitPeriod::Window(BudgetWindow::FirstUse { .. }) => {
             let end = period.end();
             let minute = end.unix_seconds() / 60 % 1_440;
             Cow::Owned(format!("at {:02}:{:02} UTC on {}", minute / 60, minute % 60, end.day()))

@@ -28,6 +28,11 @@ routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: 
         "listen: 'unix:/run/t.sock'\nupstreams: [{name: u, backends: [{url: 'unix:/run/t.sock'}]}]",
         "the listeners decide which backends are none",
     ),
+    (
+        "timezone: Asia/Nowhere",
+        "plans: [{name: pro, timezone: Asia/Nowhere}]",
+        "the names of time zones are those of a database",
+    ),
     ("${SECRET}", "listen: ${SECRET}", "the schema does not see the content of a variable"),
     (
         "tokens: 9223372036854775808",

@@ -11,7 +11,7 @@ use crate::snapshot::{
     PriceSource, QuotaStatus, SignupMode, UnboundedCalls,
 };
 use access::amounts::usd;
-use access::{Budget, CalendarUnit, LimitPeriod, NanoUsd, Plan, PublicKey, Secret, ServiceAccount, Window, Zone};
+use access::{Budget, BudgetWindow, CalendarUnit, LimitPeriod, NanoUsd, Plan, PublicKey, Secret, ServiceAccount, Zone};
 use ai::hosts::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};
@@ -369,7 +369,7 @@ pub(crate) enum QuotaLength {
 pub(crate) enum QuotaStart {
     /// The first call after the last window ended.
     FirstUse,
-    /// Local midnight.
+    /// The midnight of the plan's time zone.
     Calendar,
 }
 
@@ -378,19 +378,32 @@ pub(super) const QUOTA_LENGTH: TextForm<QuotaLength> = TextForm {
         if let Some(unit) = CalendarUnit::parse(text) {
             return Ok(QuotaLength::Calendar(unit));
         }
-        match Window::parse(&format!("{text}/first_use")) {
-            Some(Window::FirstUse { minutes }) => Ok(QuotaLength::Minutes(minutes)),
-            Some(Window::Calendar { .. }) | None => Err(bad("`day`, `week`, `month`, or `1m` to `90d`, such as `5h`")),
+        match BudgetWindow::parse(&format!("{text}/first_use")) {
+            Some(BudgetWindow::FirstUse { minutes }) => Ok(QuotaLength::Minutes(minutes)),
+            Some(BudgetWindow::Calendar { .. }) | None => {
+                Err(bad("`day`, `week`, `month`, or `1m` to `90d`, such as `5h`"))
+            }
         }
     },
     shown: |length| match length {
-        QuotaLength::Minutes(minutes) => Value::text(Window::FirstUse { minutes: *minutes }.per()),
+        QuotaLength::Minutes(minutes) => Value::text(BudgetWindow::FirstUse { minutes: *minutes }.per()),
         QuotaLength::Calendar(unit) => Value::text(unit.as_str()),
     },
     cell: "`day`, `week`, `month`, `1m` to `90d`",
-    pattern: "^(day|week|month|[0-9]+[mhd])$",
+    pattern: "^(day|week|month|0*([1-9]|[1-8][0-9]|90)d|0*([1-9][0-9]{0,2}|1[0-9]{3}|20[0-9]{2}|21[0-5][0-9]|2160)h|0*([1-9][0-9]{0,4}|1[01][0-9]{4}|12[0-8][0-9]{3}|129[0-5][0-9]{2}|129600)m)$",
     scalar: Scalar::Text,
 };
+/// The condition of `from` on `per`: no calendar has a length in hours, and the length of a month differs.
+pub(super) fn start_of_length() -> Json {
+    let reference = json!({"$ref": "#/$defs/reference"});
+    let starts = |start: &str| json!({"properties": {"from": {"const": start}}, "required": ["from"]});
+    let length = |length: Json| json!({"properties": {"per": {"anyOf": [length, reference]}}});
+    json!({"allOf": [
+        {"if": starts("calendar"), "then": length(json!({"enum": CalendarUnit::ALL.map(CalendarUnit::as_str)}))},
+        {"if": starts("first_use"), "then": length(json!({"not": {"const": CalendarUnit::Month.as_str()}}))},
+    ]})
+}
+
 pub(super) const QUOTA_START: Words<QuotaStart> =
     Words::new(&[("first_use", QuotaStart::FirstUse), ("calendar", QuotaStart::Calendar)]);
 pub(super) const ZONE: TextForm<Zone> = TextForm {

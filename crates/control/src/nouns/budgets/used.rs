@@ -1,6 +1,6 @@
 //! The current period and the used amount of a budget.
 
-use access::{Amount, BudgetId, Day, Minute, Window};
+use access::{Amount, BudgetId, BudgetWindow, Day, Minute};
 use meter::Period;
 use store::DatabaseError;
 
@@ -29,7 +29,7 @@ pub(crate) async fn state(
     let now = sources.store.clock().now();
     let at = if budget.per.window().is_some() { now.max(day.start()) } else { day.start() };
     let counter = sources.meter.and_then(|meter| meter.counter(budget)).filter(|counter| counter.period().end() > at);
-    let opens = budget.per.window().is_some_and(Window::opens_with_use);
+    let opens = budget.per.window().is_some_and(BudgetWindow::opens_with_use);
     let open = match &counter {
         Some(counter) if opens => Some(counter.period()),
         None if opens => sources.store.open_window(budget.scope, budget.per, Minute::containing(at)).await?,

@@ -93,7 +93,9 @@ async fn a_backup_of_an_older_version_is_migrated_and_one_of_a_newer_version_is_
     let options = crate::Options { url: None, data: older.path(), migrate: true, clock: store.clock().clone() };
     let newest = crate::opening::migration::undo(&options).await.unwrap().unwrap().version;
     assert!(crate::opening::migration::down(&options, newest).await.unwrap());
-    assert_eq!(rows(&restored(&copied, store.clock()).await.unwrap()), rows(&written));
+    // Going back deletes the tables that the newest migration creates, `window_usage` and `open_windows`, with a row each.
+    let of_newest = 2;
+    assert_eq!(rows(&restored(&copied, store.clock()).await.unwrap()) + of_newest, rows(&written));
 
     let (backup, _) = open(&file, store.clock().clone()).await.unwrap();
     tell(

@@ -54,13 +54,15 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
         let cost = if nth == 0 { CopiedValue::Null } else { number(46) };
         insert(store, &mut tx, "usage_events", &[user.clone(), key.clone(), day.clone(), ("cost_nano", cost)]).await;
     }
-    for table in ["usage_attempts", "usage_raw", "lease_holders", "jobs", "label_sets", "label_members"] {
+    for table in ["usage_attempts", "usage_raw", "lease_holders", "jobs", "label_sets", "label_members", "open_windows"]
+    {
         insert(store, &mut tx, table, &[]).await;
     }
     let totals = [
         "daily_usage",
         "daily_plans",
         "daily_subjects",
+        "window_usage",
         "daily_models",
         "hourly_usage",
         "daily_routes",
