@@ -124,7 +124,7 @@ refusals! {
     UpgradeRequired = "upgrade_required", 426, Client, Never;
     /// A rate limit is exceeded.
     RateLimited = "rate_limited", 429, Client, Later;
-    /// The daily quota is used up.
+    /// A quota is used up.
     QuotaExceeded = "quota_exceeded", 429, Client, Never;
     /// A budget does not cover what the request may cost.
     BudgetExceeded = "budget_exceeded", 429, Client, Never;

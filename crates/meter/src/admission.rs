@@ -176,7 +176,8 @@ impl Meter {
         // A window that opens with the first use opens here, once its counter exists.
         let is_current = |id: BudgetId| {
             self.counter(id).is_some_and(|counter| {
-                id.per.window().is_some_and(access::BudgetWindow::opens_with_use) || counter.period().end() > day.start()
+                id.per.window().is_some_and(access::BudgetWindow::opens_with_use)
+                    || counter.period().end() > day.start()
             })
         };
         terms.budget_ids().into_iter().all(is_current)
@@ -320,18 +321,40 @@ fn take(
         let amount = if counts { charge.counted_by(budget.id) } else { Amount::ZERO };
         if counts && let Err(shortfall) = counter.take(amount, budget.limit, request.now) {
             reserved_charge.release();
-            return Err(BudgetExceeded {
+            let exceeded = BudgetExceeded {
                 budget: budget.id,
                 period: counter.period(),
                 limit: budget.limit.unwrap_or(Amount::MAX),
                 used: shortfall.used,
                 requested: amount,
                 by: shortfall.by,
-            });
+            };
+            return Err(last_to_reset(request, &charge, exceeded));
         }
         reserved_charge.counter_reservations.push(CounterReservation { counter, amount, counts });
     }
     Ok(reserved_charge)
+}
+
+/// Returns the budget that refuses the request for the longest time, so that a client that waits for its reset is admitted.
+fn last_to_reset(request: &AdmissionRequest<'_>, charge: &Charge, exceeded: BudgetExceeded) -> BudgetExceeded {
+    let mut last = exceeded;
+    if exceeded.by == RefusalCause::Lease {
+        return last;
+    }
+    let at = not_before_owner(request);
+    for budget in &request.limits.budgets {
+        let Some(limit) = budget.limit else { continue };
+        let Some(counter) = budget.current(at) else { continue };
+        let requested = charge.counted_by(budget.id);
+        let used = counter.used();
+        let is_short = !requested.is_zero() && limit.saturating_sub(used) < requested;
+        if is_short && counter.period().end() > last.period.end() {
+            let period = counter.period();
+            last = BudgetExceeded { budget: budget.id, period, limit, used, requested, by: RefusalCause::Limit };
+        }
+    }
+    last
 }
 
 /// Returns the wall-clock time, but not before the newest day of the counters of the user or the subject: around

@@ -10,7 +10,6 @@ use access::Caller;
 
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const USER: BudgetScope = BudgetScope::User(CALLER.user);
-/// 2026-12-01T10:14:30Z.
 const AT: Timestamp = Timestamp(1_796_120_070_000_000);
 const NOW: Mono = Mono(1);
 
@@ -24,14 +23,14 @@ fn limits(meter: &Meter, budgets: &[(&str, u64)]) -> Arc<Limits> {
     meter.limits(&Terms { caller: CALLER, plan: &Plan::unlimited("pro"), bounds: &bounds, budgets: &budgets })
 }
 
-fn ask(limits: &Arc<Limits>, credits: u64, at: Timestamp) -> AdmissionRequest<'_> {
-    let charge = (credits > 0).then(|| Charge::credits(Credits(credits)));
+fn ask(limits: &Arc<Limits>, units: u64, at: Timestamp) -> AdmissionRequest<'_> {
+    let charge = (units > 0).then(|| Charge::credits(Credits(units)));
     AdmissionRequest { limits, charge, at, now: NOW, rate: RateSource::Here }
 }
 
 /// Spends credits; returns the windows in which the request counts, or the budget that refuses it.
-fn spend(meter: &Meter, limits: &Arc<Limits>, credits: u64, at: Timestamp) -> Result<Vec<Period>, BudgetExceeded> {
-    match meter.admit(&ask(limits, credits, at)) {
+fn spend(meter: &Meter, limits: &Arc<Limits>, units: u64, at: Timestamp) -> Result<Vec<Period>, BudgetExceeded> {
+    match meter.admit(&ask(limits, units, at)) {
         Ok(reservation) => {
             let committed = reservation.commit(at);
             let windows = committed.windows();
@@ -94,6 +93,16 @@ fn windows_take_together_or_not_at_all() {
 }
 
 #[test]
+fn of_several_windows_that_are_used_up_the_last_to_reset_refuses() {
+    let meter = Meter::default();
+    let limits = limits(&meter, &[("5h/first_use", 1), ("7d/first_use", 1), ("day/Asia/Jakarta", 2)]);
+    spend(&meter, &limits, 1, AT).unwrap();
+    let refused = spend(&meter, &limits, 1, AT).unwrap_err();
+    assert_eq!((refused.budget, refused.used), (of_window("7d/first_use"), Amount(1)));
+    assert!(spend(&meter, &limits, 1, refused.resets_at()).is_ok(), "who waits is admitted");
+}
+
+#[test]
 fn requests_at_the_end_of_a_window_count_in_exactly_one() {
     let meter = Meter::default();
     let limits = limits(&meter, &[("1m/first_use", 1_000)]);
@@ -102,7 +111,9 @@ fn requests_at_the_end_of_a_window_count_in_exactly_one() {
     let counted = [AtomicU64::new(1), AtomicU64::new(0)];
     std::thread::scope(|scope| {
         for thread in 0..8_u64 {
-            let (meter, limits, counted) = (&meter, &limits, &counted);
+            let meter = &meter;
+            let limits = &limits;
+            let counted = &counted;
             scope.spawn(move || {
                 for step in 0..125 {
                     // Half of the requests come before the end of the window, the others after it.

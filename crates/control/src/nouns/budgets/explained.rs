@@ -3,7 +3,7 @@
 use std::fmt;
 
 use access::amounts::usd;
-use access::{Budget, BudgetScope, Day, Measure, Plan, SubjectId};
+use access::{Budget, BudgetScope, Day, LimitPeriod, Measure, Plan, SubjectId};
 use config::Snapshot;
 use meter::Period;
 use serde::Serialize;
@@ -135,10 +135,19 @@ impl ExplainedBudget {
         format!("{} for {holder}, from {origin}{place}", self.budget)
     }
 
-    /// Whether it is a quota: credits per day of a plan or a key.
+    /// Returns the time at which the budget is full again, as RFC 3339 in UTC.
+    pub(crate) fn resets_at(&self) -> &str {
+        &self.resets_at
+    }
+
+    /// Whether it is a quota: credits per day or window of a plan or a key.
     pub(crate) fn is_quota(&self) -> bool {
         let is_own = [Source::Plan, Source::Key].iter().any(|source| source.as_str() == self.source);
-        is_own && self.budget.measure == Measure::Credits && self.budget.per == access::LimitPeriod::Day
+        let is_quota_period = match self.budget.per {
+            LimitPeriod::Day | LimitPeriod::Window(_) => true,
+            LimitPeriod::Week | LimitPeriod::Month => false,
+        };
+        is_own && self.budget.measure == Measure::Credits && is_quota_period
     }
 }
 

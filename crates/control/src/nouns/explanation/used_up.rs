@@ -19,11 +19,14 @@ pub(super) fn refusal(
         ExplainedRefusal { status: refusal.status(), code: refusal.code(), message }
     });
     let is_counted = explanation.action.as_ref().is_some_and(|action| matches!(action.kind, "forward" | "inference"));
+    // Of several, the last to reset refuses; of those with one reset, the first.
+    let last = budgets.iter().rev().filter(|budget| budget.used_up().is_some());
+    let last = last.max_by(|one, other| one.resets_at().cmp(other.resets_at()));
     let of_budget = |budget: &ExplainedBudget| {
         let message = budget.used_up()?;
         let refusal = if budget.is_quota() { Refusal::QuotaExceeded } else { Refusal::BudgetExceeded };
         let status = snapshot.traffic.quota_status.for_client(ClientProgram::Unknown);
         Some(ExplainedRefusal { status, code: refusal.code(), message })
     };
-    of_limits.or_else(|| if is_counted { budgets.iter().find_map(of_budget) } else { None })
+    of_limits.or_else(|| if is_counted { last.and_then(of_budget) } else { None })
 }
