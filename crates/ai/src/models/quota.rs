@@ -31,6 +31,8 @@ pub struct KeyQuotas<'a> {
     pub key_id: &'a str,
     /// The id of the user.
     pub user_id: &'a str,
+    /// The models of the key, as its bounds have them; empty if it may request all models.
+    pub models: &'a [String],
     /// The end of the key, if it has one.
     pub expires_at: Option<Timestamp>,
     /// The windows, the least share left first.
@@ -44,6 +46,8 @@ pub struct KeyQuotas<'a> {
 pub struct QuotaWindow {
     /// The name, as in `RateLimit`.
     pub name: Cow<'static, str>,
+    /// The scope of the quota, the budget or the rate.
+    pub scope: BudgetScope,
     /// The quota or the budget; `None` for `requests_per_minute`.
     pub budget: Option<BudgetId>,
     /// The limit of the window.
@@ -132,7 +136,7 @@ impl QuotaWindow {
         let reserved = self.unspent.saturating_sub(self.left);
         WrittenWindow {
             name: self.name.clone(),
-            scope: self.budget.map_or("key", |budget| scope_word(budget.scope)),
+            scope: scope_word(self.scope),
             measure: self.measure().map_or("requests", Measure::as_str),
             per: self.budget.map_or_else(|| "minute".to_owned(), |budget| budget.per.to_string()),
             limit: self.value(self.limit),
@@ -226,7 +230,7 @@ impl KeyQuotas<'_> {
         json!({"key": self.key_id, "info": {
             "status": "active", "key_name": null, "key_alias": self.key_id,
             "spend": money.map(|window| dollars(window.used())), "max_budget": money.map(|window| dollars(window.limit)),
-            "budget_duration": duration, "budget_reset_at": money.map(|window| rfc3339(window.resets_at)), "models": [],
+            "budget_duration": duration, "budget_reset_at": money.map(|window| rfc3339(window.resets_at)), "models": self.models,
             "tpm_limit": null, "rpm_limit": rate, "max_parallel_requests": null, "user_id": self.user_id, "team_id": null,
             "metadata": {"plan": self.plan}, "blocked": false, "expires": self.expires_at.map(rfc3339),
         }})
@@ -322,11 +326,12 @@ mod tests {
     ) -> QuotaWindow {
         let [limit, left, unspent] = amounts.map(Amount);
         let budget = budget.map(|(scope, measure, per)| BudgetId { scope, measure, per });
-        QuotaWindow { name: name.into(), budget, limit, left, unspent, resets_at: Day(20_001).start() }
+        let scope = budget.map_or(USER, |budget| budget.scope);
+        QuotaWindow { name: name.into(), scope, budget, limit, left, unspent, resets_at: Day(20_001).start() }
     }
 
     fn quotas(windows: Vec<QuotaWindow>) -> KeyQuotas<'static> {
-        KeyQuotas { plan: "pro", key_id: "key_1", user_id: "user_1", expires_at: None, windows, now: NOW }
+        KeyQuotas { plan: "pro", key_id: "key_1", user_id: "user_1", models: &[], expires_at: None, windows, now: NOW }
     }
 
     const USER: BudgetScope = BudgetScope::User(UserNo(1));

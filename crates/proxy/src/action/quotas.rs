@@ -33,6 +33,7 @@ pub(crate) async fn quotas(
         plan: &principal.plan.name,
         key_id: &key_id,
         user_id: &user_id,
+        models: principal.bounds.models.as_deref().unwrap_or_default(),
         expires_at: principal.expires_at,
         windows: windows(request, principal, &client.limits),
         now: request.wall_at(),
@@ -48,8 +49,7 @@ fn windows(request: &RequestContext, principal: &Principal, limits: &Limits) -> 
     let now = request.wall_at();
     let of_budget = |BudgetLevel { budget, period, limit, left, unspent }| {
         let name = budget_name(budget);
-        let budget = Some(budget);
-        QuotaWindow { name, budget, limit, left, unspent, resets_at: period.end() }
+        QuotaWindow { name, scope: budget.scope, budget: Some(budget), limit, left, unspent, resets_at: period.end() }
     };
     let mut windows: Vec<QuotaWindow> = limits.levels(now).map(of_budget).collect();
     windows.sort_by_key(|window| u128::from(window.left.0) * 1_000_000 / u128::from(window.limit.0.max(1)));
@@ -62,6 +62,7 @@ fn windows(request: &RequestContext, principal: &Principal, limits: &Limits) -> 
         let left = Amount(level.remaining.into());
         windows.push(QuotaWindow {
             name: Cow::Borrowed("requests_per_minute"),
+            scope: owner,
             budget: None,
             limit: Amount(level.limit.into()),
             left,
