@@ -25,7 +25,7 @@ use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, RoutePolicy, Timeouts};
 use http::StatusCode;
 use meter::rate::RateLevel;
-use meter::{BilledQuantity, Charge, Measure, Outcome, Period, RequestOrigin, Reservation};
+use meter::{BilledQuantity, Charge, Measure, Outcome, RequestOrigin, Reservation};
 use tokio::time::Instant;
 
 use crate::account::attempt::Attempt;
@@ -272,15 +272,6 @@ impl RequestAccount {
             BudgetHold::Nothing => self.request.started_at.day(),
             BudgetHold::Reserved(reservation) => reservation.day(self.request.started_at),
             BudgetHold::CommittedRequest(committed) => committed.day(),
-        }
-    }
-
-    /// Returns the windows in which the request counts.
-    pub(crate) fn windows(&self) -> Vec<Period> {
-        match &self.permits.budgets {
-            BudgetHold::Nothing => Vec::new(),
-            BudgetHold::Reserved(reservation) => reservation.windows(),
-            BudgetHold::CommittedRequest(committed) => committed.windows(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a request holds until it ends.
 
 use access::Timestamp;
-use meter::{Charge, CommittedRequest, Reservation};
+use meter::{Charge, CommittedRequest, Period, Reservation};
 
 use crate::capacity::{KeyPermit, RequestPermit, TunnelPermit};
 use crate::refusal::counted_limits::CountedLimits;
@@ -44,6 +44,15 @@ impl BudgetHold {
             Self::Nothing => Charge::default(),
             Self::Reserved(reservation) => reservation.charge(),
             Self::CommittedRequest(committed) => committed.reserved(),
+        }
+    }
+
+    /// Returns the windows of the user or the subject in which the request counts.
+    pub(crate) fn windows(&self) -> Vec<Period> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Reserved(reservation) => reservation.windows(),
+            Self::CommittedRequest(committed) => committed.windows(),
         }
     }
 

@@ -62,7 +62,7 @@ impl RequestAccount {
             subject: self.identity.subject.recorded(),
             started_at: self.request.started_at,
             day: self.day(),
-            windows: self.windows(),
+            windows: self.permits.budgets.windows(),
             reserved,
             route: self.policy().name.clone(),
             format: call.map(|call| self.request.worker().handles.format(call.format)),
