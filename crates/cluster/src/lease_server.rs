@@ -88,9 +88,8 @@ impl Cluster {
         backlog: &Backlog,
     ) -> Result<TickReply, LeaseError> {
         let node = Uuid::from_u128(tick.node.0);
-        let mut tick = tick.clone();
-        let moved = open_windows::open(&self.store, &mut tick).await?;
-        let tick = &tick;
+        let moved = open_windows::open(&self.store, tick).await?;
+        let tick = &*open_windows::without(tick, &moved);
         let (mut transaction, mut kept) = LockedAccounts::open(&self.store, cells(tick), tick.node, backlog).await?;
         let latest = transaction.query(INCARNATION).bind(node).find::<(i64,)>().await?;
         if latest.is_some_and(|(latest,)| tick.incarnation < unsigned(latest)) {

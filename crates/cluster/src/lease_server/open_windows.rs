@@ -1,5 +1,7 @@
 //! The windows that open with their first use: the first node that asks opens one for all nodes.
 
+use std::borrow::Cow;
+
 use access::Minute;
 use meter::lease::{CounterId, LeaseRequest, Tick};
 use store::columns::budget_period::window_id;
@@ -16,9 +18,9 @@ statements! {
         RETURNING begin_minute";
 }
 
-/// Opens the windows for which a tick has no lease yet, or finds those that are open. Removes the requests for windows that
-/// another node has opened at another time, and returns them with the first minute.
-pub(super) async fn open(store: &Store, tick: &mut Tick) -> Result<Vec<(CounterId, Minute)>, DatabaseError> {
+/// Opens the windows for which a tick has no lease yet, or finds those that are open. Returns the counters whose window
+/// another node has opened at another time, with its first minute.
+pub(super) async fn open(store: &Store, tick: &Tick) -> Result<Vec<(CounterId, Minute)>, DatabaseError> {
     let mut moved = Vec::new();
     if !tick.requests.iter().any(opens) {
         return Ok(moved);
@@ -36,8 +38,17 @@ pub(super) async fn open(store: &Store, tick: &mut Tick) -> Result<Vec<(CounterI
         }
     }
     transaction.commit().await?;
-    tick.requests.retain(|ask| !moved.iter().any(|(counter, _)| *counter == ask.counter));
     Ok(moved)
+}
+
+/// Returns the tick without the requests for windows that have moved.
+pub(super) fn without<'a>(tick: &'a Tick, moved: &[(CounterId, Minute)]) -> Cow<'a, Tick> {
+    if moved.is_empty() {
+        return Cow::Borrowed(tick);
+    }
+    let mut rest = tick.clone();
+    rest.requests.retain(|ask| !moved.iter().any(|(counter, _)| *counter == ask.counter));
+    Cow::Owned(rest)
 }
 
 /// Whether a request is the first one for a window that opens with its use.
