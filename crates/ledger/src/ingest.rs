@@ -6,6 +6,7 @@
 //! spool is released only when its committed rows survive a power failure.
 
 mod aggregation;
+mod attempt_sums;
 mod checkpoint;
 mod names;
 mod open_requests;

@@ -5,6 +5,7 @@ use meter::{Attempt, Charge, Counts, RequestResult, Usage, UsageEvent};
 use rustc_hash::FxHashMap;
 use store::sql::micros;
 
+use crate::ingest::attempt_sums::{cost, own_cost, usage};
 use crate::ingest::names::{BatchNames, NameKind};
 use crate::skipped_targets;
 use crate::usage_totals::UsageTotals;
@@ -481,22 +482,6 @@ fn totals(event: &UsageEvent, usage: Option<Usage>, cost: Option<NanoUsd>) -> Us
         charged: None,
         unpriced_requests: unpriced.into(),
     }
-}
-
-/// Adds up the usage of the attempts; its source is the least reliable of theirs. `None` if no usage is known.
-fn usage(attempts: &[Attempt]) -> Option<Usage> {
-    attempts.iter().filter_map(|attempt| attempt.usage).reduce(|a, b| a.and(&b))
-}
-
-/// Adds up the known costs of the attempts; `None` if no cost is known.
-fn cost(attempts: &[Attempt]) -> Option<NanoUsd> {
-    attempts.iter().filter_map(|attempt| attempt.cost).reduce(NanoUsd::saturating_add)
-}
-
-/// Adds up the known costs of the attempts with the user's own credential; `None` without such an attempt.
-fn own_cost(attempts: &[Attempt]) -> Option<NanoUsd> {
-    let own = attempts.iter().filter(|attempt| attempt.own_credential);
-    own.map(|attempt| attempt.cost.unwrap_or_default()).reduce(NanoUsd::saturating_add)
 }
 
 #[cfg(test)]
