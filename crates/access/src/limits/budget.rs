@@ -102,6 +102,12 @@ impl Measure {
         }
     }
 
+    /// Returns whether a budget of this measure and period is called a quota: credits of a day or a window.
+    #[must_use]
+    pub const fn is_quota_per(self, per: LimitPeriod) -> bool {
+        matches!(self, Self::Credits) && matches!(per, LimitPeriod::Day | LimitPeriod::Window(_))
+    }
+
     /// Formats an amount for people: `5 USD`, `100 credits`.
     #[must_use]
     pub fn written(self, amount: Amount) -> String {
@@ -132,6 +138,30 @@ impl LimitPeriod {
             CalendarUnit::Day => Self::Day,
             CalendarUnit::Week => Self::Week,
             CalendarUnit::Month => Self::Month,
+        }
+    }
+
+    /// Returns the length in minutes; of a month, that of 30 days.
+    #[must_use]
+    pub const fn usual_minutes(self) -> u32 {
+        match self {
+            Self::Day => CalendarUnit::Day.usual_minutes(),
+            Self::Week => CalendarUnit::Week.usual_minutes(),
+            Self::Month => CalendarUnit::Month.usual_minutes(),
+            Self::Window(window) => window.usual_minutes(),
+        }
+    }
+
+    /// Returns `daily`, `weekly` or `monthly`: the first that is as long as the period, or the last.
+    #[must_use]
+    pub const fn adverb(self) -> &'static str {
+        let minutes = self.usual_minutes();
+        if minutes <= CalendarUnit::Day.usual_minutes() {
+            "daily"
+        } else if minutes <= CalendarUnit::Week.usual_minutes() {
+            "weekly"
+        } else {
+            "monthly"
         }
     }
 

@@ -62,6 +62,16 @@ impl CalendarUnit {
         }
     }
 
+    /// Returns the length in minutes; of a month, that of 30 days.
+    #[must_use]
+    pub const fn usual_minutes(self) -> u32 {
+        match self {
+            Self::Day => MINUTES_PER_DAY,
+            Self::Week => MINUTES_PER_WEEK,
+            Self::Month => 30 * MINUTES_PER_DAY,
+        }
+    }
+
     /// Parses the text that [`as_str`](Self::as_str) returns.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
@@ -144,9 +154,7 @@ impl BudgetWindow {
     pub const fn usual_minutes(self) -> u32 {
         match self {
             Self::FirstUse { minutes } => minutes,
-            Self::Calendar { unit: CalendarUnit::Day, .. } => MINUTES_PER_DAY,
-            Self::Calendar { unit: CalendarUnit::Week, .. } => MINUTES_PER_WEEK,
-            Self::Calendar { unit: CalendarUnit::Month, .. } => 30 * MINUTES_PER_DAY,
+            Self::Calendar { unit, .. } => unit.usual_minutes(),
         }
     }
 

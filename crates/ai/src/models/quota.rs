@@ -202,12 +202,9 @@ impl KeyQuotas<'_> {
     fn openrouter(&self) -> Value {
         let money = self.money();
         let of = |per| self.windows.iter().find(|window| window.is_money(per)).map(|window| dollars(window.used()));
-        let reset = money.and_then(|window| window.budget).and_then(|budget| match budget.per {
-            LimitPeriod::Day => Some("daily"),
-            LimitPeriod::Week => Some("weekly"),
-            LimitPeriod::Month => Some("monthly"),
-            LimitPeriod::Window(_) => None,
-        });
+        // The length of a window may be none of the three.
+        let reset = money.and_then(|window| window.budget).filter(|budget| budget.per.window().is_none());
+        let reset = reset.map(|budget| budget.per.adverb());
         json!({"data": {
             "label": self.key_id, "limit": money.map(|window| dollars(window.limit)),
             "limit_remaining": money.map(|window| dollars(window.left)), "limit_reset": reset,
@@ -242,16 +239,7 @@ impl KeyQuotas<'_> {
         let Some((window, budget)) = self.budgets().find_map(|window| Some((window, window.budget?))) else {
             return json!({"extra_usage": null, "limits": []});
         };
-        let group = match budget.per {
-            LimitPeriod::Day => "daily",
-            LimitPeriod::Week => "weekly",
-            LimitPeriod::Month => "monthly",
-            LimitPeriod::Window(window) => match window.usual_minutes() {
-                0..=1_440 => "daily",
-                1_441..=10_080 => "weekly",
-                _ => "monthly",
-            },
-        };
+        let group = budget.per.adverb();
         let percent = window.used_permille() / 10;
         let cents = |amount: Amount| (budget.measure == Measure::Money).then_some(amount.0 / NANO_USD_PER_CENT);
         let severity = if percent >= 75 { "warning" } else { "normal" };

@@ -7,7 +7,7 @@ use access::{Clock, Refusal};
 use ai::Dialect;
 use http::{HeaderName, HeaderValue, header};
 use meter::rate::RateLevel;
-use meter::{AdmissionRefusal, LimitPeriod, Measure, Outcome, RateOwner, RefusedLimit};
+use meter::{AdmissionRefusal, Outcome, RateOwner, RefusedLimit};
 
 use crate::refusal::budget_words::{LostLease, lost, too_little};
 use crate::refusal::cause::cause_text;
@@ -146,11 +146,7 @@ impl Problem {
                 let message = too_little(exceeded);
                 let until = exceeded.resets_at().0.saturating_sub(clock.now().0);
                 let seconds = seconds_up(Duration::from_micros(until));
-                let is_quota_period = match exceeded.budget.per {
-                    LimitPeriod::Day | LimitPeriod::Window(_) => true,
-                    LimitPeriod::Week | LimitPeriod::Month => false,
-                };
-                let is_quota = exceeded.budget.measure == Measure::Credits && is_quota_period;
+                let is_quota = exceeded.budget.measure.is_quota_per(exceeded.budget.per);
                 let refusal = if is_quota { Refusal::QuotaExceeded } else { Refusal::BudgetExceeded };
                 let problem = Self::new(refusal, message).by_limit(RefusedLimit::from(exceeded));
                 let problem = problem.header(header::RETRY_AFTER, HeaderValue::from(seconds));

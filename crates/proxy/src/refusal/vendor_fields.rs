@@ -4,7 +4,6 @@
 use access::Timestamp;
 use ai::Format;
 use http1::{HeadEdits, InvalidPart};
-use meter::{BudgetId, LimitPeriod};
 
 use crate::refusal::limit_items::{LimitItem, LimitItems, LimitUnit};
 
@@ -50,20 +49,11 @@ fn write_codex(items: &LimitItems, now: Timestamp, edits: &mut HeadEdits) -> Res
     for ((item, budget, _), [percent, minutes, reset]) in own.zip(NAMES) {
         let permille = used_permille(item);
         edits.set_named(percent, format!("{}.{}", permille / 10, permille % 10).as_bytes())?;
-        edits.set_named(minutes, codex_minutes(budget).to_string().as_bytes())?;
+        // Codex knows a month of 30 days only, with a tolerance of 5 percent.
+        edits.set_named(minutes, budget.per.usual_minutes().to_string().as_bytes())?;
         edits.set_named(reset, reset_at(item, now).to_string().as_bytes())?;
     }
     Ok(())
-}
-
-/// Returns the length that Codex calls "daily", "weekly" or "monthly". It knows a month of 30 days only, with a tolerance of 5 percent.
-const fn codex_minutes(budget: BudgetId) -> u32 {
-    match budget.per {
-        LimitPeriod::Day => 1_440,
-        LimitPeriod::Week => 10_080,
-        LimitPeriod::Month => 43_200,
-        LimitPeriod::Window(window) => window.usual_minutes(),
-    }
 }
 
 /// Sets the window of which the least is left. Claude Code does arithmetic with the names `5h` and `7d`, so that Anthropic's
@@ -80,7 +70,7 @@ fn write_claude(items: &LimitItems, now: Timestamp, edits: &mut HeadEdits) -> Re
         set("status", b"rejected")?;
         set("overage-utilization", b"1")?;
         set("overage-surpassed-threshold", b"1")?;
-        set("overage-period", claude_period(budget))?;
+        set("overage-period", budget.per.adverb().as_bytes())?;
         return set("overage-disabled-reason", b"org_spend_cap_reached");
     }
     let percent = used_permille(item) / 10;
@@ -92,15 +82,6 @@ fn write_claude(items: &LimitItems, now: Timestamp, edits: &mut HeadEdits) -> Re
     // A full one would be a refusal.
     set("overage-utilization", format!("0.{:02}", percent.min(99)).as_bytes())?;
     surpassed.map_or(Ok(()), |(_, threshold)| set("overage-surpassed-threshold", threshold))
-}
-
-/// Returns the word of Claude Code for the period of a budget.
-pub(crate) const fn claude_period(budget: BudgetId) -> &'static [u8] {
-    match codex_minutes(budget) {
-        0..=1_440 => b"daily",
-        1_441..=10_080 => b"weekly",
-        _ => b"monthly",
-    }
 }
 
 /// Returns the part that settled requests have used, in thousandths, rounded down. Nothing is left of a limit of zero.

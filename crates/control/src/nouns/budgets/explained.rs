@@ -3,7 +3,7 @@
 use std::fmt;
 
 use access::amounts::usd;
-use access::{Budget, BudgetScope, Day, LimitPeriod, Measure, Plan, SubjectId};
+use access::{Budget, BudgetScope, Day, Measure, Plan, SubjectId};
 use config::Snapshot;
 use meter::Period;
 use serde::Serialize;
@@ -143,11 +143,7 @@ impl ExplainedBudget {
     /// Whether it is a quota: credits per day or window of a plan or a key.
     pub(crate) fn is_quota(&self) -> bool {
         let is_own = [Source::Plan, Source::Key].iter().any(|source| source.as_str() == self.source);
-        let is_quota_period = match self.budget.per {
-            LimitPeriod::Day | LimitPeriod::Window(_) => true,
-            LimitPeriod::Week | LimitPeriod::Month => false,
-        };
-        is_own && self.budget.measure == Measure::Credits && is_quota_period
+        is_own && self.budget.measure.is_quota_per(self.budget.per)
     }
 }
 
