@@ -41,7 +41,9 @@ pub use id::{
 pub use limits::bounds::{ControlScope, KeyBounds};
 pub use limits::budget::{Budget, BudgetId, BudgetScope, LimitPeriod, Measure};
 pub use limits::plan::Plan;
-pub use limits::window::{BudgetWindow, CalendarUnit, Zone};
+pub use limits::quota_name::QuotaName;
+pub use limits::subscription_window::{AnniversaryLength, SubscriptionDates, SubscriptionPeriod};
+pub use limits::window::{BudgetWindow, CalendarUnit, WeekStart, Zone};
 pub use network::client_program::ClientProgram;
 pub use only::only;
 pub use people::labels::{LabelId, LabelSet};

@@ -2,5 +2,8 @@
 
 pub mod bounds;
 pub mod budget;
+mod minutes;
 pub mod plan;
+pub mod quota_name;
+pub mod subscription_window;
 pub mod window;

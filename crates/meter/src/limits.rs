@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::limits::plan::LongPeriods;
-use access::{Amount, Caller, Credits, KeyBounds, Mono, NanoUsd, Plan, SubjectId, Timestamp, Tokens};
+use access::{Amount, Caller, Credits, KeyBounds, Mono, NanoUsd, Plan, QuotaName, SubjectId, Timestamp, Tokens};
 
 use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure};
 use crate::budgets::counter::{BudgetCounter, CounterRest};
@@ -60,8 +60,8 @@ pub struct Limits {
     /// `requests_per_minute` of the key and of the user's plan: at most one of each owner, the key's first.
     pub(crate) rates: Box<[OwnedRate]>,
     /// Without duplicates, ordered by id; those of windows that open with their first use are last, so that a request that
-    /// another budget refuses opens none. At most one for each kind of scope, measure and UTC period, which is 36, and
-    /// [`WINDOWS_MAX`](access::Budget::WINDOWS_MAX).
+    /// another budget refuses opens none. At most one for each kind of scope, measure and UTC period, which is 36, and twice
+    /// [`WINDOWS_MAX`](access::Budget::WINDOWS_MAX): those of the plan and those of the user.
     pub(crate) budgets: Box<[Budget]>,
     /// Whether a budget of the user or the subject has a window.
     pub(crate) has_windows: bool,
@@ -74,6 +74,8 @@ pub struct Limits {
 #[derive(Debug)]
 pub(crate) struct Budget {
     pub(crate) id: BudgetId,
+    /// The name in the plan.
+    pub(crate) name: Option<QuotaName>,
     /// `None` counts usage without limiting it.
     pub(crate) limit: Option<Amount>,
     scope_counters: Arc<ScopeCounters>,
@@ -86,6 +88,8 @@ pub(crate) struct Budget {
 pub struct BudgetLevel {
     /// The id of the budget.
     pub budget: BudgetId,
+    /// The name in the plan.
+    pub name: Option<QuotaName>,
     /// The current period of the budget.
     pub period: Period,
     /// The limit of the budget.
@@ -155,7 +159,7 @@ impl Limits {
         let of_key = rate(RateOwner::Key, terms.bounds.requests_per_minute, BudgetScope::Key(key));
         let of_user = rate(RateOwner::User, terms.plan.requests_per_minute, BudgetScope::User(user));
         let rates = of_key.into_iter().chain(of_user).collect();
-        let budgets = with_counters(budgets, registry);
+        let budgets = with_counters(budgets, terms.plan, registry);
         let has_windows = has_windows(&budgets);
         Self { rates, budgets, has_windows, authority, stats }
     }
@@ -167,7 +171,7 @@ impl Limits {
         stats: Arc<StatsSlice>,
     ) -> Self {
         let counted = without_limit(BudgetScope::Subject(terms.subject), registry, authority);
-        let budgets = with_counters(terms.budgets().chain(counted).collect(), registry);
+        let budgets = with_counters(terms.budgets().chain(counted).collect(), terms.plan, registry);
         let has_windows = has_windows(&budgets);
         Self { rates: Box::default(), budgets, has_windows, authority, stats }
     }
@@ -218,8 +222,14 @@ impl Limits {
                 None if self.authority == Authority::Leased => return None,
                 None => (Period::containing(id.per, at), CounterRest { left: limit, unspent: limit }),
             };
-            Some(BudgetLevel { budget: id, period, limit, left: rest.left, unspent: rest.unspent })
+            Some(BudgetLevel { budget: id, name: budget.name, period, limit, left: rest.left, unspent: rest.unspent })
         })
+    }
+
+    /// Returns the name of a budget in the plan.
+    #[must_use]
+    pub fn name_of(&self, id: BudgetId) -> Option<QuotaName> {
+        self.budgets.iter().find(|budget| budget.id == id)?.name
     }
 
     /// Returns whether any budget has a limit.
@@ -329,14 +339,16 @@ fn without_limit(scope: BudgetScope, registry: &CounterRegistry, authority: Auth
 }
 
 /// Returns each budget once, with its counters, in the order of [`Limits::budgets`].
-fn with_counters(mut budgets: Vec<LimitedBudget>, registry: &CounterRegistry) -> Box<[Budget]> {
+fn with_counters(mut budgets: Vec<LimitedBudget>, plan: &Plan, registry: &CounterRegistry) -> Box<[Budget]> {
     // Of two budgets with one id, the smaller limit comes first; no limit is the largest.
     budgets.sort_by(|(id, limit), (other, than)| id.cmp(other).then(smaller(*limit, *than)));
     budgets.dedup_by_key(|(id, _)| *id);
     let budget = |(id, limit): LimitedBudget| {
         let scope_counters = registry.get(id.scope);
         let window = id.per.window().map(|window| scope_counters.window_slot(id.measure, window));
-        Budget { id, limit, scope_counters, window }
+        let is_of_plan = matches!(id.scope, BudgetScope::User(_) | BudgetScope::Subject(_));
+        let name = if is_of_plan { plan.quota_name(id.measure, id.per) } else { None };
+        Budget { id, name, limit, scope_counters, window }
     };
     let mut budgets: Box<[Budget]> = budgets.into_iter().map(budget).collect();
     budgets.sort_by_key(Budget::opens_with_use);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use access::{
     Amount, BudgetId, BudgetScope, KeyBounds, KeyHash, KeyId, KeyNo, LabelSet, Last4, LookupResult, NotFound, Plan,
-    PlanId, Principal, Role, Timestamp, UserId, UserNo, UserStatus,
+    PlanId, Principal, Role, SubscriptionDates, Timestamp, UserId, UserNo, UserStatus,
 };
 use uuid::Uuid;
 
@@ -103,10 +103,27 @@ pub struct IdentityKey {
 }
 
 impl Identity {
-    /// Adds the stored budgets that apply to the key.
+    /// Sets the budgets: those of the plan, and the stored ones that apply to the key.
     fn hold(&mut self, held: &[ApplicableBudget]) {
-        let held = held.iter().map(|held| held.id_and_amount(self.user.no, self.key.no, self.user.plan_id));
-        self.budgets = self.budgets.iter().copied().chain(held).collect();
+        let Identity { user, key, .. } = &*self;
+        let of_plan = user.plan.budgets.iter().map(|budget| budget.id_and_amount(BudgetScope::User(user.no)));
+        let held = held.iter().map(|held| held.id_and_amount(user.no, key.no, user.plan_id));
+        self.budgets = of_plan.chain(held).collect();
+    }
+
+    /// Returns the user, if a budget begins with the user's subscription.
+    fn subscriber(&self) -> Option<UserId> {
+        self.budgets.iter().any(|(id, _)| id.per.is_of_subscription()).then_some(self.user.id)
+    }
+
+    /// Begins the windows of the user's subscription.
+    fn begin_windows(&mut self, dates: SubscriptionDates) {
+        self.user.plan = Arc::new((*self.user.plan).clone().for_subscriber(dates));
+        self.budgets = self
+            .budgets
+            .iter()
+            .map(|(id, amount)| (BudgetId { per: id.per.for_subscriber(dates), ..*id }, *amount))
+            .collect();
     }
 
     /// Returns the part that the data plane needs.
@@ -209,9 +226,7 @@ impl IdentityRow {
             labels: stored_labels(self.key_labels.as_deref()).over(&stored_labels(self.user_labels.as_deref())),
             bounds: if bounds.is_unbounded() { KeyBounds::none() } else { Arc::new(bounds) },
         };
-        let of_plan: Vec<_> =
-            user.plan.budgets.iter().map(|budget| budget.id_and_amount(BudgetScope::User(user.no))).collect();
-        Ok(Ok(Identity { budgets: of_plan.into(), user, key }))
+        Ok(Ok(Identity { budgets: Arc::default(), user, key }))
     }
 }
 
@@ -269,17 +284,25 @@ impl Store {
             let held: Vec<KeyId> = rows.iter().filter(|row| row.is_held).map(|row| KeyId(row.key_id)).collect();
             let held = if held.is_empty() { HashMap::new() } else { self.budgets_holding(&held).await? };
             let now = self.clock().now();
+            let mut subscribers = Vec::new();
+            let mut judged = Vec::with_capacity(rows.len());
             for row in rows {
                 let hash = <[u8; 32]>::try_from(row.asked.as_slice());
-                let mut judged = row.judge(now, unpaid)?;
-                if let Ok(identity) = &mut judged
-                    && let Some(held) = held.get(&identity.key.id)
+                let mut of_row = row.judge(now, unpaid)?;
+                if let Ok(identity) = &mut of_row {
+                    identity.hold(held.get(&identity.key.id).map_or(&[], Vec::as_slice));
+                    subscribers.extend(identity.subscriber());
+                }
+                judged.extend(hash.ok().map(|hash| (KeyHash(hash), of_row)));
+            }
+            let dates = self.subscription_dates(&subscribers).await?;
+            for (hash, mut of_hash) in judged {
+                if let Ok(identity) = &mut of_hash
+                    && let Some(dates) = dates.get(&identity.user.id)
                 {
-                    identity.hold(held);
+                    identity.begin_windows(*dates);
                 }
-                if let Ok(hash) = hash {
-                    found.insert(KeyHash(hash), judged);
-                }
+                found.insert(hash, of_hash);
             }
         }
         Ok(found)

@@ -3,3 +3,4 @@
 pub mod budgets;
 pub mod charges;
 pub mod scope_ids;
+pub mod subscription_dates;

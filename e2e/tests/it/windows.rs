@@ -2,7 +2,7 @@
 
 use e2e::database::Database;
 use e2e::setup::Folder;
-use e2e::{Answer, Call, Gateway, Setup};
+use e2e::{Answer, Call, Gateway, Mock, Setup};
 use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
@@ -100,6 +100,33 @@ async fn a_window_that_changes_its_amount_keeps_its_use() {
 }
 
 #[tokio::test]
+async fn a_named_quota_is_called_by_its_name_and_windows_of_a_subscription_begin_with_it() {
+    let plan = "{name: pro, quotas: [{name: session, credits: 2, per: 5h}, {name: week, credits: 9, per: week, from: subscription}, \
+        {money: \"20 USD\", per: period}]}";
+    let gateway = Gateway::start(Setup::mocked().plans(plan)).await;
+    let key = gateway.account("pro").await.key;
+    for left in [1, 0] {
+        let answer = gateway.call(call(&key)).await.expect(200);
+        let states = answer.header("ratelimit").unwrap_or_default();
+        assert!(states.contains(&format!("\"session\";r={left};t=")) && states.contains("\"week\";r="), "{states}");
+        assert!(states.contains("\"period:money\";r="), "{states}");
+    }
+    let refused = gateway.call(call(&key)).await;
+    let message = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    let told = "the quota `session` of 2 credits is used up (2 credits used): it resets at ";
+    assert!(refused.status() == 429 && message.starts_with(told), "{message}");
+    // A user without a subscription has windows from the hour of its creation on, and months from its day on.
+    let windows = windows(&gateway, &key).await;
+    let week = find(&windows, "week")["per"].as_str().unwrap().to_owned();
+    assert!(week.starts_with("week/20") && week.ends_with(":00Z"), "{week}");
+    assert!(find(&windows, "period:money")["per"].as_str().unwrap().starts_with("period"));
+    // The admin's own window for the user holds beside those of the plan.
+    let budgets = gateway.usage(&key).await["budgets"].clone();
+    let session = budgets.as_array().unwrap().iter().find(|budget| budget["quota"] == "session").unwrap().clone();
+    assert_eq!((&session["used"], &session["remaining"]), (&json!(2), &json!(0)), "{session}");
+}
+
+#[tokio::test]
 async fn two_servers_share_a_window_that_either_opens() {
     let folder = Folder::on_postgres(Database::new());
     let beside = folder.beside();
@@ -121,4 +148,55 @@ async fn two_servers_share_a_window_that_either_opens() {
         find(&windows(&nodes[1], &key).await, "5h")["resets_at"].clone(),
     ];
     assert_eq!(resets[0], resets[1]);
+}
+
+/// A thousand turns of one key over two servers, one of which is killed in between: no window passes its quota, and provider,
+/// usage and windows have the same number.
+#[tokio::test]
+async fn a_thousand_turns_pass_no_window_over_two_servers_and_a_crash() {
+    const TURNS: usize = 1_000;
+    const SESSION: u64 = 400;
+    let plan = format!(
+        "{{name: pro, timezone: Asia/Jakarta, quotas: [{{name: session, credits: {SESSION}, per: 5h}}, {{credits: 3000, per: week}}, \
+        {{tokens: 50000000, per: day, from: first_use}}, {{credits: 9000, per: period}}]}}"
+    );
+    let mock = Mock::start().await;
+    let folder = Folder::on_postgres(Database::new());
+    let beside = folder.beside();
+    let setup = || {
+        let lease = "{ttl: 20s, recall_wait: 10s}";
+        Setup::provider("openai", mock.address()).plans(&plan).section("lease", lease)
+    };
+    let mut nodes = vec![Gateway::start_in(folder, setup()).await, Gateway::start_in(beside, setup()).await];
+    let key = nodes[0].account("pro").await.key;
+    let mut passed = 0;
+    let mut broken = 0;
+    for turn in 0..TURNS / 4 {
+        if turn == TURNS / 16 {
+            // The crash comes between two turns, so each response says whether it counts.
+            let folder = nodes.remove(0).crash().folder;
+            nodes.insert(0, Gateway::start_in(folder, setup()).await);
+        }
+        // The token quota needs a bound of the output.
+        let body = json!({"model": "up/tokens-1", "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]});
+        let at = async |node: &Gateway| node.call(Call::json(CHAT, &body).key(&key)).await;
+        let (a, b, c, d) = tokio::join!(at(&nodes[0]), at(&nodes[1]), at(&nodes[0]), at(&nodes[1]));
+        for answer in [a, b, c, d] {
+            match answer.status() {
+                200 => passed += 1,
+                429 => {}
+                _ => broken += 1,
+            }
+        }
+    }
+    assert_eq!((passed, broken), (SESSION, 0));
+    assert_eq!(mock.requests("tokens-1").await, SESSION, "the provider");
+    nodes[1].counted(&key, SESSION).await;
+    // What other servers hold counts as used in the responses of one, so the store is asked.
+    let budgets = nodes[1].usage(&key).await["budgets"].clone();
+    for per in ["5h/first_use", "week/Asia/Jakarta"] {
+        let window = budgets.as_array().unwrap().iter().find(|budget| budget["per"] == per).unwrap();
+        assert_eq!(window["used"], SESSION, "{window}");
+    }
+    crate::audit::must(nodes[1].folder(), &["audit"]).await;
 }

@@ -1,5 +1,6 @@
 //! Budgets: the maximum of a measure for a scope in a period. A daily quota of credits is a budget.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::Error as _;
@@ -8,7 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::amounts::amount::{Amount, Credits};
 use crate::amounts::usd;
 use crate::id::{KeyNo, PlanId, UserNo};
-use crate::limits::window::{BudgetWindow, CalendarUnit};
+use crate::limits::quota_name::QuotaName;
+use crate::limits::subscription_window::SubscriptionDates;
+use crate::limits::window::{BudgetWindow, CalendarUnit, WeekStart, Zone};
 use crate::people::subject_id::SubjectId;
 
 /// The scope of a budget. Budgets are checked in the order of the variants.
@@ -131,6 +134,23 @@ impl LimitPeriod {
         }
     }
 
+    /// Returns the period of these words of the configuration: `per` is a length, `from` its begin, and `zone` that of calendar
+    /// periods. `None` for words that do not fit.
+    #[must_use]
+    pub fn of_words(per: &str, from: Option<&str>, zone: Zone) -> Option<Self> {
+        let window = match (CalendarUnit::parse(per), from) {
+            (Some(unit), None | Some("calendar")) if zone.is_utc() => return Some(Self::of_unit(unit)),
+            (Some(unit), None | Some("calendar")) => Some(BudgetWindow::calendar(unit, zone, WeekStart::Monday)),
+            (Some(CalendarUnit::Day), Some("first_use")) => Some(BudgetWindow::DAY),
+            (Some(CalendarUnit::Week), Some("first_use")) => Some(BudgetWindow::WEEK),
+            (None, None | Some("subscription")) if per == "period" => BudgetWindow::parse(per),
+            (None, None) => BudgetWindow::parse(&format!("{per}/first_use")),
+            (_, Some(from @ ("first_use" | "subscription"))) => BudgetWindow::parse(&format!("{per}/{from}")),
+            (_, Some(_)) => None,
+        };
+        window.map(Self::Window)
+    }
+
     /// Returns the period in UTC.
     #[must_use]
     pub const fn of_unit(unit: CalendarUnit) -> Self {
@@ -162,6 +182,33 @@ impl LimitPeriod {
             "weekly"
         } else {
             "monthly"
+        }
+    }
+
+    /// Returns the period of a user with these dates, of the period of a plan's budget.
+    #[must_use]
+    pub const fn for_subscriber(self, dates: SubscriptionDates) -> Self {
+        match self {
+            Self::Day | Self::Week | Self::Month => self,
+            Self::Window(window) => Self::Window(window.for_subscriber(dates)),
+        }
+    }
+
+    /// Returns the period as a plan has it, before a user is known.
+    #[must_use]
+    pub const fn of_plan(self) -> Self {
+        match self {
+            Self::Day | Self::Week | Self::Month => self,
+            Self::Window(window) => Self::Window(window.of_plan()),
+        }
+    }
+
+    /// Returns whether the period depends on the subscription of the user.
+    #[must_use]
+    pub const fn is_of_subscription(self) -> bool {
+        match self {
+            Self::Day | Self::Week | Self::Month => false,
+            Self::Window(window) => window.is_of_subscription(),
         }
     }
 
@@ -208,16 +255,40 @@ pub struct Budget {
     pub per: LimitPeriod,
     /// The maximum amount; 0 admits only requests without a cost.
     pub amount: Amount,
+    /// The name that the operator gives it; without one, its measure and period are its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<QuotaName>,
 }
 
 impl Budget {
     /// The largest amount that the store's integers can represent.
     pub const AMOUNT_MAX: Amount = Amount(i64::MAX.unsigned_abs());
 
+    /// Maximum number of windows of a plan, and of those that a user has besides.
+    pub const WINDOWS_MAX: usize = 8;
+
+    /// Returns a budget without a name.
+    #[must_use]
+    pub const fn new(measure: Measure, per: LimitPeriod, amount: Amount) -> Self {
+        Self { measure, per, amount, name: None }
+    }
+
     /// Returns a daily quota of credits.
     #[must_use]
     pub const fn quota(credits: Credits) -> Self {
-        Self { measure: Measure::Credits, per: LimitPeriod::Day, amount: Amount::of_credits(credits) }
+        Self::new(Measure::Credits, LimitPeriod::Day, Amount::of_credits(credits))
+    }
+
+    /// Returns the budget of a user with these dates, of the budget of a plan.
+    #[must_use]
+    pub const fn for_subscriber(self, dates: SubscriptionDates) -> Self {
+        Self { per: self.per.for_subscriber(dates), ..self }
+    }
+
+    /// Returns the budget as a plan has it, before a user is known.
+    #[must_use]
+    pub const fn of_plan(self) -> Self {
+        Self { per: self.per.of_plan(), ..self }
     }
 
     /// Returns the id and the amount of this budget for `scope`.
@@ -226,12 +297,15 @@ impl Budget {
         (BudgetId { scope, measure: self.measure, per: self.per }, self.amount)
     }
 
-    /// Whether these budgets are valid for one scope: sorted, each measure and period at most once, no amount above the
-    /// maximum.
+    /// Whether these budgets are valid for one scope: sorted, each measure and period and each name at most once, no amount
+    /// above the maximum, and not too many windows.
     #[must_use]
     pub fn are_fit(budgets: &[Self]) -> bool {
+        let names: Vec<QuotaName> = budgets.iter().filter_map(|budget| budget.name).collect();
         budgets.is_sorted_by(|a, b| (a.measure, a.per) < (b.measure, b.per))
             && budgets.iter().all(|budget| budget.amount <= Self::AMOUNT_MAX)
+            && names.iter().collect::<BTreeSet<_>>().len() == names.len()
+            && budgets.iter().filter(|budget| budget.per.window().is_some()).count() <= Self::WINDOWS_MAX
     }
 }
 
@@ -242,9 +316,16 @@ impl fmt::Display for Budget {
             LimitPeriod::Window(window @ BudgetWindow::FirstUse { .. }) => {
                 write!(f, "{amount} per {} from first use", window.per())
             }
-            LimitPeriod::Window(BudgetWindow::Calendar { unit, zone }) => {
+            LimitPeriod::Window(BudgetWindow::Calendar { unit, zone, week_start: WeekStart::Monday }) => {
                 write!(f, "{amount} a {} in {}", unit.as_str(), zone.name())
             }
+            LimitPeriod::Window(BudgetWindow::Calendar { unit, zone, week_start }) => {
+                write!(f, "{amount} a {} from {} in {}", unit.as_str(), week_start.name(), zone.name())
+            }
+            LimitPeriod::Window(window @ BudgetWindow::Anniversary { .. }) => {
+                write!(f, "{amount} per {} of the subscription", window.per())
+            }
+            LimitPeriod::Window(BudgetWindow::Period(_)) => write!(f, "{amount} per period of the subscription"),
             LimitPeriod::Day | LimitPeriod::Week | LimitPeriod::Month => write!(f, "{amount} a {}", self.per),
         }
     }
@@ -256,7 +337,7 @@ mod tests {
 
     #[test]
     fn budgets_of_one_scope_are_in_order_and_each_once() {
-        let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
+        let budget = |measure, per, amount| Budget::new(measure, per, Amount(amount));
         let credits = budget(Measure::Credits, LimitPeriod::Month, 5);
         let money = budget(Measure::Money, LimitPeriod::Day, 12_500_000_000);
         assert!(Budget::are_fit(&[]) && Budget::are_fit(&[credits, money]));
@@ -268,11 +349,8 @@ mod tests {
 
     #[test]
     fn budgets_of_windows_are_told_and_stored_with_their_windows() {
-        let session = Budget {
-            measure: Measure::Credits,
-            per: LimitPeriod::Window(BudgetWindow::first_use(300).unwrap()),
-            amount: Amount(400),
-        };
+        let per = LimitPeriod::Window(BudgetWindow::first_use(300).unwrap());
+        let session = Budget::new(Measure::Credits, per, Amount(400));
         assert_eq!(session.to_string(), "400 credits per 5h from first use");
         let week = Budget { per: LimitPeriod::parse("week/Asia/Jakarta").unwrap(), ..session };
         assert_eq!(week.to_string(), "400 credits a week in Asia/Jakarta");
@@ -282,6 +360,11 @@ mod tests {
             "{stored}"
         );
         assert_eq!(serde_json::from_str::<Vec<Budget>>(&stored).unwrap(), [session, week]);
+        let named = Budget { name: QuotaName::parse("session"), ..session };
+        let stored = serde_json::to_string(&named).unwrap();
+        assert!(stored.ends_with(r#""name":"session"}"#), "{stored}");
+        assert_eq!(serde_json::from_str::<Budget>(&stored).unwrap(), named);
+        assert!(Budget::are_fit(&[named, week]) && !Budget::are_fit(&[named, Budget { name: named.name, ..week }]));
         assert!(serde_json::from_str::<LimitPeriod>("\"year\"").is_err());
         assert_eq!(serde_json::to_string(&LimitPeriod::Month).unwrap(), "\"month\"");
     }

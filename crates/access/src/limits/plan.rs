@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::amounts::amount::Credits;
 use crate::limits::budget::{Budget, LimitPeriod, Measure};
+use crate::limits::quota_name::QuotaName;
+use crate::limits::subscription_window::SubscriptionDates;
 
 /// The limits of a plan. `None` means unlimited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +69,20 @@ impl Plan {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
     }
 
+    /// Returns the plan of a user with these dates.
+    #[must_use]
+    pub fn for_subscriber(self, dates: SubscriptionDates) -> Self {
+        let mut budgets: Vec<Budget> = self.budgets.iter().map(|budget| budget.for_subscriber(dates)).collect();
+        budgets.sort_unstable();
+        Self { budgets, ..self }
+    }
+
+    /// Returns the name that the operator gave to a budget of this plan.
+    #[must_use]
+    pub fn quota_name(&self, measure: Measure, per: LimitPeriod) -> Option<QuotaName> {
+        self.budgets.iter().find(|budget| budget.measure == measure && budget.per == per)?.name
+    }
+
     /// Returns the quota as a budget, and the budgets.
     pub fn quotas(&self) -> impl Iterator<Item = Budget> {
         self.credits_per_day.map(Budget::quota).into_iter().chain(self.budgets.iter().copied())
@@ -117,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_smaller_of_quota_and_budget_limits_the_day_of_a_client_without_a_user() {
-        let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
+        let budget = |measure, per, amount| Budget::new(measure, per, Amount(amount));
         let plan = |quota: Option<u64>, budgets| Plan {
             credits_per_day: quota.map(Credits),
             budgets,

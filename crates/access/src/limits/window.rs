@@ -1,4 +1,5 @@
-//! Windows of quotas that are no UTC day, week or month: they open with the first use, or are calendar periods of a time zone.
+//! Windows of quotas that are no UTC day, week or month: they open with the first use, are calendar periods of a time zone, or
+//! begin with a subscription.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,13 +9,19 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Zoned};
 
+use super::minutes::{MINUTES_MAX, minutes, written_minutes};
+use super::subscription_window::{
+    AnniversaryLength, PERIOD, SubscriptionDates, SubscriptionPeriod, parse_since, written_since,
+};
 use crate::time::clock::{Minute, Timestamp};
 
-const MINUTES_PER_HOUR: u32 = 60;
+const SECONDS_PER_MINUTE: i64 = 60;
 const MINUTES_PER_DAY: u32 = 1_440;
 const MINUTES_PER_WEEK: u32 = 10_080;
 /// The text of a window that opens with the first use, after its length.
 const FIRST_USE: &str = "first_use";
+/// The text of a week that does not begin on Monday, before its first day.
+const WEEK_FROM: &str = "week-from-";
 
 /// The shape of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +37,18 @@ pub enum BudgetWindow {
         unit: CalendarUnit,
         /// The time zone of its midnight.
         zone: Zone,
+        /// The first day of weeks; Monday of days and months.
+        week_start: WeekStart,
     },
+    /// Repeats from a minute on, in UTC.
+    Anniversary {
+        /// The length of each.
+        length: AnniversaryLength,
+        /// The first minute of one of them; 0 in a plan, until a user with a subscription is known.
+        since: Minute,
+    },
+    /// The trial and the paid periods of a subscription; calendar months in a plan, until a user is known.
+    Period(SubscriptionPeriod),
 }
 
 /// A calendar period of a time zone.
@@ -42,6 +60,17 @@ pub enum CalendarUnit {
     Week,
     /// A month from its first day on.
     Month,
+}
+
+/// The first day of a week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WeekStart {
+    /// As in ISO 8601.
+    Monday,
+    /// As in parts of the Middle East.
+    Saturday,
+    /// As in parts of America and Asia.
+    Sunday,
 }
 
 /// A time zone of the IANA database that this release contains, such as `Asia/Jakarta`.
@@ -76,6 +105,41 @@ impl CalendarUnit {
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+}
+
+impl WeekStart {
+    /// All first days, in order.
+    pub const ALL: [Self; 3] = [Self::Monday, Self::Saturday, Self::Sunday];
+
+    /// The spelling in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Monday => "monday",
+            Self::Saturday => "saturday",
+            Self::Sunday => "sunday",
+        }
+    }
+
+    /// Returns the name of the day in a sentence.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Monday => "Monday",
+            Self::Saturday => "Saturday",
+            Self::Sunday => "Sunday",
+        }
+    }
+
+    /// Returns the days from the first day of the week to `date`, 0 to 6.
+    fn days_until(self, date: Date) -> i8 {
+        let first = match self {
+            Self::Monday => 0,
+            Self::Saturday => 5,
+            Self::Sunday => 6,
+        };
+        (date.weekday().to_monday_zero_offset() - first).rem_euclid(7)
     }
 }
 
@@ -120,7 +184,7 @@ impl Zone {
     /// Returns the minute in which a local day begins.
     fn midnight(self, date: Date) -> Option<Minute> {
         let begin = date.to_zoned(TimeZone::get(self.0).ok()?).ok()?;
-        u32::try_from(begin.timestamp().as_second() / i64::from(MINUTES_PER_HOUR)).ok().map(Minute)
+        u32::try_from(begin.timestamp().as_second() / SECONDS_PER_MINUTE).ok().map(Minute)
     }
 }
 
@@ -130,7 +194,7 @@ impl BudgetWindow {
     /// Seven days from the first use on.
     pub const WEEK: Self = Self::FirstUse { minutes: MINUTES_PER_WEEK };
     /// The longest window that opens with the first use: 90 days.
-    pub const MINUTES_MAX: u32 = 90 * MINUTES_PER_DAY;
+    pub const MINUTES_MAX: u32 = MINUTES_MAX;
 
     /// Returns the first minute of the window that contains `at`, and the first minute after it. `ended` is the end of the
     /// window before, within which no other begins.
@@ -142,10 +206,34 @@ impl BudgetWindow {
                 let begin = minute.max(ended);
                 (begin, Minute(begin.0.saturating_add(minutes)))
             }
-            // Beyond the calendar, a window is one minute.
-            Self::Calendar { unit, zone } => {
-                calendar(unit, zone, at).unwrap_or((minute, Minute(minute.0.saturating_add(1))))
-            }
+            Self::Calendar { unit, zone, week_start } => or_one_minute(calendar(unit, zone, week_start, at), minute),
+            Self::Anniversary { length, since } => or_one_minute(length.containing(since, at), minute),
+            Self::Period(period) => or_one_minute(period.containing(at), minute),
+        }
+    }
+
+    /// Returns the window of a user with these dates, of the window of a plan.
+    #[must_use]
+    pub const fn for_subscriber(self, dates: SubscriptionDates) -> Self {
+        match self {
+            Self::FirstUse { .. } | Self::Calendar { .. } => self,
+            Self::Anniversary { length, .. } => Self::Anniversary { length, since: dates.since },
+            Self::Period(_) => Self::Period(dates.period),
+        }
+    }
+
+    /// Returns the window as a plan has it, before a user is known.
+    #[must_use]
+    pub const fn of_plan(self) -> Self {
+        self.for_subscriber(SubscriptionDates { since: Minute(0), period: SubscriptionPeriod::CALENDAR_MONTHS })
+    }
+
+    /// Returns whether the window depends on the subscription of the user.
+    #[must_use]
+    pub const fn is_of_subscription(self) -> bool {
+        match self {
+            Self::FirstUse { .. } | Self::Calendar { .. } => false,
+            Self::Anniversary { .. } | Self::Period(_) => true,
         }
     }
 
@@ -155,6 +243,8 @@ impl BudgetWindow {
         match self {
             Self::FirstUse { minutes } => minutes,
             Self::Calendar { unit, .. } => unit.usual_minutes(),
+            Self::Anniversary { length, .. } => length.usual_minutes(),
+            Self::Period(period) => period.usual_minutes(),
         }
     }
 
@@ -163,29 +253,40 @@ impl BudgetWindow {
     pub const fn opens_with_use(self) -> bool {
         match self {
             Self::FirstUse { .. } => true,
-            Self::Calendar { .. } => false,
+            Self::Calendar { .. } | Self::Anniversary { .. } | Self::Period(_) => false,
         }
     }
 
-    /// Parses the text that `to_string` returns: `5h/first_use`, `week/Asia/Jakarta`.
+    /// Parses the text that `to_string` returns: `5h/first_use`, `week/Asia/Jakarta`, `week/subscription`, `period`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        if text.starts_with(PERIOD) {
+            return SubscriptionPeriod::parse(text).map(Self::Period);
+        }
         let (per, from) = text.split_once('/')?;
-        if from != FIRST_USE {
-            return Some(Self::Calendar { unit: CalendarUnit::parse(per)?, zone: Zone::parse(from)? });
+        if from == FIRST_USE {
+            return minutes(per).and_then(Self::first_use);
         }
-        let unit = match per.as_bytes().last()? {
-            b'm' => 1,
-            b'h' => MINUTES_PER_HOUR,
-            b'd' => MINUTES_PER_DAY,
-            _ => return None,
-        };
-        let digits = per.get(..per.len() - 1)?;
-        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
+        if let Some(since) = parse_since(from) {
+            return AnniversaryLength::parse(per).map(|length| Self::Anniversary { length, since });
         }
-        let count: u32 = digits.parse().ok()?;
-        Self::first_use(count.checked_mul(unit)?)
+        let zone = Zone::parse(from)?;
+        match per.strip_prefix(WEEK_FROM) {
+            Some(day) => {
+                let week_start = WeekStart::ALL.into_iter().find(|start| start.as_str() == day)?;
+                Some(Self::calendar(CalendarUnit::Week, zone, week_start))
+            }
+            None => Some(Self::calendar(CalendarUnit::parse(per)?, zone, WeekStart::Monday)),
+        }
+    }
+
+    /// Returns a calendar period; only weeks have a first day.
+    #[must_use]
+    pub const fn calendar(unit: CalendarUnit, zone: Zone, week_start: WeekStart) -> Self {
+        match unit {
+            CalendarUnit::Week => Self::Calendar { unit, zone, week_start },
+            CalendarUnit::Day | CalendarUnit::Month => Self::Calendar { unit, zone, week_start: WeekStart::Monday },
+        }
     }
 
     /// Returns a window that opens with the first use; `None` outside 1 minute to 90 days.
@@ -194,18 +295,14 @@ impl BudgetWindow {
         (1..=Self::MINUTES_MAX).contains(&minutes).then_some(Self::FirstUse { minutes })
     }
 
-    /// Returns the length as the configuration writes it: `5h`, `week`.
+    /// Returns the length as the configuration writes it: `5h`, `week`, `period`.
     #[must_use]
     pub fn per(self) -> String {
         match self {
-            Self::FirstUse { minutes } if minutes.is_multiple_of(MINUTES_PER_DAY) => {
-                format!("{}d", minutes / MINUTES_PER_DAY)
-            }
-            Self::FirstUse { minutes } if minutes.is_multiple_of(MINUTES_PER_HOUR) => {
-                format!("{}h", minutes / MINUTES_PER_HOUR)
-            }
-            Self::FirstUse { minutes } => format!("{minutes}m"),
+            Self::FirstUse { minutes } => written_minutes(minutes),
             Self::Calendar { unit, .. } => unit.as_str().to_owned(),
+            Self::Anniversary { length, .. } => length.per(),
+            Self::Period(_) => PERIOD.to_owned(),
         }
     }
 }
@@ -214,19 +311,25 @@ impl fmt::Display for BudgetWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FirstUse { .. } => write!(f, "{}/{FIRST_USE}", self.per()),
-            Self::Calendar { zone, .. } => write!(f, "{}/{}", self.per(), zone.name()),
+            Self::Calendar { zone, week_start: WeekStart::Monday, .. } => write!(f, "{}/{}", self.per(), zone.name()),
+            Self::Calendar { zone, week_start, .. } => write!(f, "{WEEK_FROM}{}/{}", week_start.as_str(), zone.name()),
+            Self::Anniversary { since, .. } => write!(f, "{}/{}", self.per(), written_since(*since)),
+            Self::Period(period) => period.fmt(f),
         }
     }
 }
 
+/// Returns the bounds of a window; beyond the calendar, those of one minute.
+fn or_one_minute(bounds: Option<(Minute, Minute)>, minute: Minute) -> (Minute, Minute) {
+    bounds.unwrap_or((minute, Minute(minute.0.saturating_add(1))))
+}
+
 /// Returns the bounds of a calendar period; `None` beyond the calendar.
-fn calendar(unit: CalendarUnit, zone: Zone, at: Timestamp) -> Option<(Minute, Minute)> {
+fn calendar(unit: CalendarUnit, zone: Zone, week_start: WeekStart, at: Timestamp) -> Option<(Minute, Minute)> {
     let today = zone.local(at)?.date();
     let first = match unit {
         CalendarUnit::Day => today,
-        CalendarUnit::Week => {
-            today.checked_sub(Span::new().days(i64::from(today.weekday().to_monday_zero_offset()))).ok()?
-        }
+        CalendarUnit::Week => today.checked_sub(Span::new().days(week_start.days_until(today))).ok()?,
         CalendarUnit::Month => today.first_of_month(),
     };
     let length = match unit {
@@ -261,6 +364,10 @@ mod tests {
         // 2026-11-30 is a Monday.
         assert_eq!(jakarta("week", "2026-11-29T17:00:00Z"), ["2026-11-29T17:00:00Z", "2026-12-06T17:00:00Z"]);
         assert_eq!(jakarta("week", "2026-11-29T16:59:59Z"), ["2026-11-22T17:00:00Z", "2026-11-29T17:00:00Z"]);
+        let sunday = "week-from-sunday/Asia/Jakarta";
+        assert_eq!(bounds(sunday, "2026-11-29T16:59:59Z"), ["2026-11-28T17:00:00Z", "2026-12-05T17:00:00Z"]);
+        let saturday = "week-from-saturday/UTC";
+        assert_eq!(bounds(saturday, "2026-12-04T23:59:59Z"), ["2026-11-28T00:00:00Z", "2026-12-05T00:00:00Z"]);
         assert_eq!(jakarta("month", "2026-11-30T17:00:00Z"), ["2026-11-30T17:00:00Z", "2026-12-31T17:00:00Z"]);
     }
 
@@ -295,7 +402,15 @@ mod tests {
 
     #[test]
     fn windows_are_read_as_they_are_written() {
-        for text in ["1m/first_use", "5h/first_use", "7d/first_use", "90d/first_use", "day/Asia/Jakarta", "month/UTC"] {
+        for text in [
+            "1m/first_use",
+            "5h/first_use",
+            "7d/first_use",
+            "90d/first_use",
+            "day/Asia/Jakarta",
+            "month/UTC",
+            "week-from-sunday/Asia/Jakarta",
+        ] {
             assert_eq!(BudgetWindow::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(BudgetWindow::parse("300m/first_use").unwrap().to_string(), "5h/first_use");
@@ -309,6 +424,8 @@ mod tests {
             "5h/Asia/Jakarta",
             "day/Asia/Nowhere",
             "h/first_use",
+            "week-from-noon/UTC",
+            "day-from-sunday/UTC",
             "-1h/first_use",
             "+1h/first_use",
             "99999999d/first_use",
@@ -324,9 +441,10 @@ mod tests {
         fn each_time_is_in_exactly_one_window_of_a_calendar(
             seconds in 0_u64..4_000_000_000,
             unit in 0_usize..3,
+            week_start in prop::sample::select(&WeekStart::ALL[..]),
             zone in prop::sample::select(vec!["Asia/Jakarta", "Europe/Berlin", "America/Havana", "Australia/Lord_Howe", "Asia/Kathmandu"]),
         ) {
-            let window = BudgetWindow::Calendar { unit: CalendarUnit::ALL[unit], zone: Zone::parse(zone).unwrap() };
+            let window = BudgetWindow::calendar(CalendarUnit::ALL[unit], Zone::parse(zone).unwrap(), week_start);
             let time = Timestamp(seconds * 1_000_000);
             let (begin, end) = window.containing(time, Minute(0));
             prop_assert!(begin <= Minute::containing(time) && Minute::containing(time) < end);

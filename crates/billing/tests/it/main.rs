@@ -25,6 +25,7 @@ mod own_credentials;
 mod profiles;
 mod property_tests;
 mod provider;
+mod quota_windows;
 mod rater;
 mod receipts;
 mod shadow;

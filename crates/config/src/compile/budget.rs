@@ -4,7 +4,10 @@ use crate::schema::traffic::{
     BudgetInput, BudgetsInput, PlanBudgetInput, PlanInput, PlanQuotaInput, QuotaLength, QuotaStart, TrafficInput,
 };
 use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces};
-use access::{Amount, Budget, BudgetWindow, CalendarUnit, Credits, LimitPeriod, Measure, NanoUsd, Tokens, Zone};
+use access::{
+    Amount, AnniversaryLength, Budget, BudgetWindow, CalendarUnit, Credits, LimitPeriod, Measure, Minute, NanoUsd,
+    SubscriptionPeriod, Tokens, WeekStart,
+};
 use settings::error::{Code, Problem, ValueOrigin};
 use settings::input::Input;
 use settings::section::{Location, SettingsReader};
@@ -44,7 +47,7 @@ pub(super) fn limit_places(traffic: &TrafficInput) -> LimitPlaces {
 pub(super) fn of_plan(reader: &SettingsReader<'_>, plan: &PlanInput) -> Vec<Budget> {
     let mut taken = UsedBudgets::default();
     let budgets = plan.budgets.list.iter().map(|entry| (&entry.location, budget(reader, entry)));
-    let quotas = plan.quotas.list.iter().map(|entry| (&entry.location, quota(reader, entry, plan.timezone.value)));
+    let quotas = plan.quotas.list.iter().map(|entry| (&entry.location, quota(reader, entry, plan)));
     let mut all = Vec::new();
     for (location, budget) in budgets.chain(quotas) {
         if let Some(budget) = budget
@@ -57,8 +60,10 @@ pub(super) fn of_plan(reader: &SettingsReader<'_>, plan: &PlanInput) -> Vec<Budg
 }
 
 /// Returns a quota as a budget. A calendar period in UTC is one of all budgets.
-fn quota(reader: &SettingsReader<'_>, entry: &PlanQuotaInput, zone: Zone) -> Option<Budget> {
-    let PlanQuotaInput { location, money, credits, tokens, per, from } = entry;
+fn quota(reader: &SettingsReader<'_>, entry: &PlanQuotaInput, plan: &PlanInput) -> Option<Budget> {
+    let zone = plan.timezone.value;
+    let week_start = plan.week_start.value;
+    let PlanQuotaInput { location, name, money, credits, tokens, per, from } = entry;
     let (measure, amount) = amount(reader, location, &GivenAmounts { money, credits, tokens })?;
     let per = match (per.as_ref()?.value, from.as_ref().map(|from| from.value)) {
         (QuotaLength::Minutes(minutes), None | Some(QuotaStart::FirstUse)) => {
@@ -70,9 +75,34 @@ fn quota(reader: &SettingsReader<'_>, entry: &PlanQuotaInput, zone: Zone) -> Opt
         (QuotaLength::Calendar(CalendarUnit::Week), Some(QuotaStart::FirstUse)) => {
             LimitPeriod::Window(BudgetWindow::WEEK)
         }
-        (QuotaLength::Calendar(unit), None | Some(QuotaStart::Calendar)) if zone.is_utc() => LimitPeriod::of_unit(unit),
+        (QuotaLength::Calendar(unit), None | Some(QuotaStart::Calendar))
+            if zone.is_utc() && (unit != CalendarUnit::Week || week_start == WeekStart::Monday) =>
+        {
+            LimitPeriod::of_unit(unit)
+        }
         (QuotaLength::Calendar(unit), None | Some(QuotaStart::Calendar)) => {
-            LimitPeriod::Window(BudgetWindow::Calendar { unit, zone })
+            LimitPeriod::Window(BudgetWindow::calendar(unit, zone, week_start))
+        }
+        (QuotaLength::Minutes(minutes), Some(QuotaStart::Subscription)) => {
+            anniversary(AnniversaryLength::Minutes(minutes))
+        }
+        (QuotaLength::Calendar(CalendarUnit::Day), Some(QuotaStart::Subscription)) => {
+            anniversary(AnniversaryLength::DAY)
+        }
+        (QuotaLength::Calendar(CalendarUnit::Week), Some(QuotaStart::Subscription)) => {
+            anniversary(AnniversaryLength::WEEK)
+        }
+        (QuotaLength::Calendar(CalendarUnit::Month), Some(QuotaStart::Subscription)) => {
+            anniversary(AnniversaryLength::Month)
+        }
+        (QuotaLength::Period, None | Some(QuotaStart::Subscription)) => {
+            LimitPeriod::Window(BudgetWindow::Period(SubscriptionPeriod::CALENDAR_MONTHS))
+        }
+        (QuotaLength::Period, Some(QuotaStart::FirstUse | QuotaStart::Calendar)) => {
+            let message = format!("`{}` is a paid period, which begins with the subscription", location.path);
+            let problem = Problem::new(Code::BadValue, location.at, message);
+            reader.report(problem.expected("`per: period` without `from`"));
+            return None;
         }
         (QuotaLength::Minutes(_), Some(QuotaStart::Calendar)) => {
             let message = format!("`{}` has a length that no calendar has", location.path);
@@ -87,14 +117,19 @@ fn quota(reader: &SettingsReader<'_>, entry: &PlanQuotaInput, zone: Zone) -> Opt
             return None;
         }
     };
-    Some(Budget { measure, per, amount })
+    Some(Budget { name: name.as_ref().map(|name| name.value), ..Budget::new(measure, per, amount) })
+}
+
+/// Returns a window that repeats from the subscription on; that of each user is known later.
+const fn anniversary(length: AnniversaryLength) -> LimitPeriod {
+    LimitPeriod::Window(BudgetWindow::Anniversary { length, since: Minute(0) })
 }
 
 /// Returns the single measure of an entry, and its period.
 fn budget(reader: &SettingsReader<'_>, entry: &PlanBudgetInput) -> Option<Budget> {
     let PlanBudgetInput { location, money, credits, tokens, per } = entry;
     let (measure, amount) = amount(reader, location, &GivenAmounts { money, credits, tokens })?;
-    Some(Budget { measure, per: per.as_ref()?.value, amount })
+    Some(Budget::new(measure, per.as_ref()?.value, amount))
 }
 
 /// The measures of an entry, of which one is given.
@@ -144,6 +179,15 @@ impl UsedBudgets {
         let Budget { measure, per, .. } = budget;
         let is_same =
             |of: Option<BudgetDimension>, other: &Budget| (of, other.measure, other.per) == (dimension, measure, per);
+        let namesake = budget.name.and_then(|name| {
+            let first = self.0.iter().find(|(_, other, _)| other.name == Some(name))?;
+            Some((name, first.2))
+        });
+        if let Some((name, first)) = namesake {
+            let problem = Problem::new(Code::Duplicate, location.at, format!("a second quota is called `{name}`"));
+            reader.report(problem.expected("another name for each quota of a plan").first(Some(first)));
+            return false;
+        }
         let first = self.0.iter().find(|(of, other, _)| is_same(*of, other)).map(|(.., at)| *at);
         if first.is_none() {
             self.0.push((dimension, budget, location.at));

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use access::{Credits, Plan, PlanPrice, Zone};
+use access::{Credits, Plan, PlanPrice, WeekStart, Zone};
 use settings::field::{Entries, ValueList};
 use settings::input::Input;
 use settings::section::section_input::SectionInput;
@@ -62,6 +62,7 @@ fn default_plan(nth: usize, name: &str, credits: u64, requests: u32) -> PlanInpu
         budgets: Entries { is_given: false, list: Vec::new() },
         quotas: Entries { is_given: false, list: Vec::new() },
         timezone: Input::default(Zone::UTC),
+        week_start: Input::default(WeekStart::Monday),
         models: ValueList { list: Vec::new() },
         aliases: Vec::new(),
         rate_limits: Entries { is_given: false, list: Vec::new() },

@@ -207,7 +207,7 @@ budgets:
   server_tool_rounds: 1000
 ";
     let Traffic { plans, budgets, .. } = snapshot(source).traffic;
-    let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
+    let budget = |measure, per, amount| Budget::new(measure, per, Amount(amount));
     let of_plan =
         [budget(Measure::Tokens, LimitPeriod::Month, 9), budget(Measure::Money, LimitPeriod::Day, 500_000_000)];
     assert_eq!(plans[0].budgets, of_plan);

@@ -39,7 +39,7 @@ use crate::snapshot::retry::PoolInput;
 use crate::snapshot::translation::TranslateInput;
 use crate::snapshot::upstream::EjectionInput;
 use crate::snapshot::{BudgetDimension, ForwardedFields, OnHangup, Origin, QuotaStatus, SignupMode, UnboundedCalls};
-use access::{LimitPeriod, NanoUsd, Plan, PublicKey, Zone};
+use access::{LimitPeriod, NanoUsd, Plan, PublicKey, QuotaName, WeekStart, Zone};
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, KEYS as AUTH_KEYS,
     keys_of_other_types as auth_keys_of_other_types,
@@ -56,7 +56,7 @@ pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRE
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, FORWARDED, HEADERS, MODEL, MONEY, ON_HANGUP, PATH, PER, PLAN, PREFIX,
     PUBLIC_KEY, QUOTA_LENGTH, QUOTA_START, QUOTA_STATUS, QUOTAS_MAX, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP,
-    SIGNUP_PLAN, UNBOUNDED, ZONE,
+    SIGNUP_PLAN, UNBOUNDED, WEEK_START, ZONE,
 };
 pub(crate) use forms::{DRAIN_BYTES, DRAIN_TIME, QuotaLength, QuotaStart, is_model, parse_credential};
 pub(crate) use header_text::{HeaderPiece, HeaderText};
@@ -301,6 +301,8 @@ section! {
         quotas: Entries<PlanQuotaInput> = sections::<PlanQuotaInput>("none").at_most(QUOTAS_MAX);
         /// The [time zone](budgets.md#windows) of the quotas' days, weeks and months.
         timezone: Input<Zone> = default(ZONE, || Zone::UTC);
+        /// The first day of the quotas' weeks.
+        week_start: Input<WeekStart> = default(WEEK_START, || WeekStart::Monday);
         /// The [models](keys.md#models-of-plans) of the plan: names of `models` or PROVIDER/MODEL, or their beginnings with `*`.
         models: ValueList<String> = list(PLAN_MODEL, PLAN_MODELS_MAX, "all");
         /// [Names](keys.md#models-of-plans) that the plan's users may request in place of others, at most 256: `{gpt-4o: fast}`.
@@ -326,6 +328,8 @@ section! {
 
 section! {
     PlanQuotaInput {
+        /// The name in responses and messages: 1 to 32 of `a-z`, `0-9`, `-`, `_` and `.`.
+        name: Option<Input<QuotaName>> = optional(forms::QUOTA_NAME, "its length");
         /// Dollars; exactly one of three measures.
         money: Option<Input<NanoUsd>> = optional(MONEY, "");
         /// Credits; exactly one of three measures.
@@ -334,8 +338,12 @@ section! {
         tokens: Option<Input<u64>> = optional(AMOUNT, "");
         /// The length of the window.
         per: Option<Input<QuotaLength>> = required(QUOTA_LENGTH);
-        /// When the window opens: with the first call after the last one ended, or at local midnight.
-        from: Option<Input<QuotaStart>> = optional(QUOTA_START, "`calendar` of a day, week or month, otherwise `first_use`");
+        /// When the window opens: with the first call after the last one ended, at local midnight, or at the hour of the
+        /// first payment and then again and again.
+        from: Option<Input<QuotaStart>> = optional(
+            QUOTA_START,
+            "`calendar` of a day, week or month, `subscription` of a period, otherwise `first_use`"
+        );
         rules: Rule::ExactlyOne(&["money", "credits", "tokens"]), Rule::Values(forms::start_of_length);
     }
 }

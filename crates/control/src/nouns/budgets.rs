@@ -6,7 +6,7 @@ mod used;
 use std::fmt;
 
 use access::amounts::usd;
-use access::{Budget, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role};
+use access::{Budget, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role, UserId};
 use config::Snapshot;
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::Meter;
@@ -42,7 +42,11 @@ pub(crate) struct BudgetView {
     id: Option<String>,
     /// The key's label, the user's e-mail address or the plan's name. Set only in the list of all budgets.
     name: Option<String>,
-    /// The period: `day`, `week` or `month` in UTC, or a window: `5h/first_use`, `week/Asia/Jakarta`.
+    /// The name of a plan's quota, such as `session`; missing without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<String>,
+    /// The period: `day`, `week` or `month` in UTC, or a window: `5h/first_use`, `week/Asia/Jakarta`, `week/2026-11-30T14:00Z` of
+    /// a user's subscription, `period/30` for its paid periods.
     per: String,
     /// The maximum cost, as an amount of money.
     #[schema(value_type = Option<String>)]
@@ -180,12 +184,13 @@ impl Amount {
 
 impl BudgetView {
     fn new(dimension: BudgetDimension, id: Option<String>, budget: Budget, source: Source, period: Period) -> Self {
-        let Budget { measure, per, amount } = budget;
+        let Budget { measure, per, amount, name } = budget;
         let of = |other| (measure == other).then_some(Visible(Some(amount.0)));
         Self {
             dimension: dimension.as_str(),
             id,
             name: None,
+            quota: name.map(|name| name.to_string()),
             per: per.to_string(),
             money: (measure == Measure::Money).then(|| Visible(Some(usd::written_money(amount.money())))),
             credits: of(Measure::Credits),
@@ -225,6 +230,13 @@ impl BudgetView {
             access::BudgetScope::Global => (BudgetDimension::Global, GLOBAL.to_owned()),
         };
         let snapshot = state.live.load_full();
+        // Only users have windows.
+        let dates = if budget.per.is_of_subscription() {
+            state.store.subscription_dates(&[UserId(scope_id)]).await?.remove(&UserId(scope_id))
+        } else {
+            None
+        };
+        let budget = dates.map_or(budget, |dates| budget.for_subscriber(dates));
         let budget_id = budget.id_and_amount(scope).0;
         let BudgetState { period, used } = self::state(state.budget_sources(&snapshot), budget_id, day).await?;
         let view = Self::new(dimension, Some(id), budget, Source::Api, period).using(budget, used);
@@ -304,6 +316,12 @@ impl Owners<'_> {
         found.extend(stored.into_iter().map(|stored| (stored.scope, stored.budget, Source::Api)));
         for BudgetLimit { dimension, budget } in &sources.snapshot.traffic.budgets.limits {
             found.extend(self.scope(*dimension).map(|scope| (scope, *budget, Source::Configuration)));
+        }
+        if let Some(user) = self.user.map(|scope| scope.user)
+            && found.iter().any(|(_, budget, _)| budget.per.is_of_subscription())
+            && let Some(dates) = sources.store.subscription_dates(&[user]).await?.get(&user)
+        {
+            found.iter_mut().for_each(|(_, budget, _)| *budget = budget.for_subscriber(*dates));
         }
         found.sort_by_key(|(scope, budget, _)| budget.id_and_amount(*scope));
         let mut views = Vec::with_capacity(found.len());

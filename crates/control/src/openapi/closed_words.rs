@@ -11,8 +11,8 @@ use utoipa::openapi::{Components, RefOr, Schema};
 
 /// The sentence with which fields with an error code are described.
 const CODE: &str = "The error code, one of a closed list.";
-/// Schemas of which exactly one of several fields is given, and the number of fields that they then have.
-const EXCLUSIVE: [(&str, usize); 2] = [("ApiKeyLookup", 1), ("PlanBudget", 2)];
+/// Schemas of which exactly one of several fields is given, and the least and greatest number of fields that they then have.
+const EXCLUSIVE: [(&str, [usize; 2]); 2] = [("ApiKeyLookup", [1, 1]), ("PlanBudget", [2, 3])];
 
 /// Closes the parameters of an operation.
 pub(super) fn close_parameters(operation: &mut Operation) {
@@ -31,10 +31,10 @@ pub(super) fn close_schemas(components: &mut Components) {
 }
 
 fn bound(components: &mut Components) {
-    for (name, fields) in EXCLUSIVE {
+    for (name, [least, most]) in EXCLUSIVE {
         if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(name) {
-            object.min_properties = Some(fields);
-            object.max_properties = Some(fields);
+            object.min_properties = Some(least);
+            object.max_properties = Some(most);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::amounts::usd;
-use access::{Amount, Budget, Credits, LimitPeriod, Measure, Plan, PlanId, Refusal, Role, Tokens};
+use access::{Amount, Budget, Credits, LimitPeriod, Measure, Plan, PlanId, QuotaName, Refusal, Role, Tokens};
 use axum::Json;
 use axum::extract::{Request, State};
 use config::Snapshot;
@@ -190,6 +190,10 @@ struct PlanChangeRequest {
 #[schema(example = json!({"money": "20 USD", "per": "day"}))]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlanBudget {
+    /// The name in responses and messages: 1 to 32 of `a-z`, `0-9`, `-`, `_` and `.`; each at most once. Default: the length.
+    #[schema(max_length = 32)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// The maximum cost, with at most 9 decimal places. Exactly one of `money`, `credits` and `tokens` must be
     /// present.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,15 +206,17 @@ pub(super) struct PlanBudget {
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<u64>,
-    /// The period: `day`, `week` or `month` in UTC, or a window: `5h/first_use`, `week/Asia/Jakarta`.
+    /// The period: `day`, `week` or `month` in UTC, or a window: `5h/first_use`, `week/Asia/Jakarta`, `week/subscription`, or
+    /// `period`, the paid period of the subscription.
     per: String,
 }
 
 impl From<Budget> for PlanBudget {
-    fn from(Budget { measure, per, amount }: Budget) -> Self {
+    fn from(Budget { measure, per, amount, name }: Budget) -> Self {
         let of = |other| (measure == other).then_some(amount.0);
         let money = (measure == Measure::Money).then(|| usd::written_money(amount.money()));
-        Self { money, credits: of(Measure::Credits), tokens: of(Measure::Tokens), per: per.to_string() }
+        let name = name.map(|name| name.to_string());
+        Self { name, money, credits: of(Measure::Credits), tokens: of(Measure::Tokens), per: per.to_string() }
     }
 }
 
@@ -227,13 +233,21 @@ impl PlanBudget {
             (None, None, Some(tokens)) => (Measure::Tokens, Amount::of_tokens(Tokens(tokens))),
             _ => return Err(refused("a budget must have exactly one of money, credits and tokens".to_owned())),
         };
-        let per = LimitPeriod::parse(&self.per).ok_or_else(|| {
+        // A plan has no window of one user.
+        let per = LimitPeriod::parse(&self.per).filter(|per| *per == per.of_plan()).ok_or_else(|| {
             refused(
-                "`per` must be `day`, `week`, `month`, or a window such as `5h/first_use` or `week/Asia/Jakarta`"
+                "`per` must be `day`, `week`, `month`, or a window such as `5h/first_use`, `week/Asia/Jakarta`, \
+                 `week/subscription` or `period`"
                     .to_owned(),
             )
         })?;
-        Ok(Budget { measure, per, amount })
+        let name = match self.name {
+            Some(text) => Some(QuotaName::parse(&text).ok_or_else(|| {
+                refused("the `name` of a budget must be 1 to 32 of a-z, 0-9, `-`, `_` and `.`".to_owned())
+            })?),
+            None => None,
+        };
+        Ok(Budget { name, ..Budget::new(measure, per, amount) })
     }
 }
 

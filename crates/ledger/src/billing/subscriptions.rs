@@ -23,7 +23,9 @@ statements! {
     OF_USER = concat!("SELECT ", subscription_columns!(), " WHERE s.user_id = $1 AND s.state <> 'cancelled'");
     HAD_TRIAL = "SELECT EXISTS (SELECT 1 FROM subscriptions WHERE user_id = $1 AND trial_last_day IS NOT NULL)";
     IS_SUSPENDED = "SELECT EXISTS (SELECT 1 FROM users WHERE id = $1 AND status = 'suspended')";
-    SET_STATE = "UPDATE subscriptions SET state = $2, past_due_since = $3, ended_at = $4, updated_at = $5 WHERE id = $1";
+    // Windows of quotas begin with the hour in which the subscription first became active.
+    SET_STATE = "UPDATE subscriptions SET state = $2, past_due_since = $3, ended_at = $4, updated_at = $5,
+        active_since = CASE WHEN $2 = 'active' THEN coalesce(active_since, $5) ELSE active_since END WHERE id = $1";
     SET_PERIOD = "UPDATE subscriptions SET plan_version_id = $2, anchor_day = $3, first_day = $4, last_day = $5,
         next_plan_version_id = NULL, updated_at = $6 WHERE id = $1";
     SET_CANCEL = "UPDATE subscriptions SET cancel_at_end = $2, updated_at = $3 WHERE id = $1";

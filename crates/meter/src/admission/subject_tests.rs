@@ -11,11 +11,8 @@ const SUBJECT: SubjectId = SubjectId(uuid::Uuid::from_u128(7));
 const QUOTA: BudgetId = BudgetId::credits_a_day(BudgetScope::Subject(SUBJECT));
 
 fn plan(credits_per_day: Option<Credits>, per_month: &[(Measure, u64)]) -> Plan {
-    let budget = |(measure, amount): &(Measure, u64)| access::Budget {
-        measure: *measure,
-        per: LimitPeriod::Month,
-        amount: Amount(*amount),
-    };
+    let budget =
+        |(measure, amount): &(Measure, u64)| access::Budget::new(*measure, LimitPeriod::Month, Amount(*amount));
     let budgets = per_month.iter().map(budget).collect();
     let unlimited = Plan::unlimited("test");
     Plan { credits_per_day, requests_per_minute: Some(NonZeroU32::MIN), budgets, ..unlimited }

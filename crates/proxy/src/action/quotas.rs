@@ -47,8 +47,8 @@ pub(crate) async fn quotas(
 /// Returns the windows of a key, the least share left first, and then its rates.
 fn windows(request: &RequestContext, principal: &Principal, limits: &Limits) -> Vec<QuotaWindow> {
     let now = request.wall_at();
-    let of_budget = |BudgetLevel { budget, period, limit, left, unspent }| {
-        let name = budget_name(budget);
+    let of_budget = |BudgetLevel { budget, name, period, limit, left, unspent }| {
+        let name = name.map_or_else(|| budget_name(budget), |name| Cow::Owned(name.to_string()));
         QuotaWindow { name, scope: budget.scope, budget: Some(budget), limit, left, unspent, resets_at: period.end() }
     };
     let mut windows: Vec<QuotaWindow> = limits.levels(now).map(of_budget).collect();

@@ -6,7 +6,7 @@ use access::{Amount, Principal, Refusal};
 use http::{HeaderValue, header};
 use meter::admission::{BudgetExceeded, LeaseShortfall};
 use meter::budgets::counter::RefusalCause;
-use meter::lease::{LeaseQueue, Verdict, WaitDecision};
+use meter::lease::{CounterId, LeaseQueue, Verdict, WaitDecision};
 use meter::{AdmissionRefusal, AdmissionRequest, Charge, Limits, Meter, RateSource, Reservation};
 
 use crate::account::RequestAccount;
@@ -114,10 +114,10 @@ async fn admit(
     };
     match (shared.meter.admit(&ask()), &shared.leases) {
         (Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, .. })), Some(leases)) => {
-            borrow(&shared.meter, leases, ask_after_wait).await.map_err(|unmet| unmet.problem(account))
+            borrow(&shared.meter, leases, ask_after_wait).await.map_err(|unmet| unmet.problem(account, limits))
         }
-        (Err(refused), Some(_)) => Err(Problem::of_limit(&of_many(refused), &shared.clock)),
-        (Err(refused), None) => Err(Problem::of_limit(&refused, &shared.clock)),
+        (Err(refused), Some(_)) => Err(Problem::of_limit(&of_many(refused), |id| limits.name_of(id), &shared.clock)),
+        (Err(refused), None) => Err(Problem::of_limit(&refused, |id| limits.name_of(id), &shared.clock)),
         (Ok(reservation), _) => Ok(reservation),
     }
 }
@@ -134,12 +134,11 @@ enum AdmissionFailure {
 }
 
 impl AdmissionFailure {
-    fn problem(self, account: &RequestAccount) -> Problem {
+    fn problem(self, account: &RequestAccount, limits: &Limits) -> Problem {
+        let clock = &account.request.worker().shared.clock;
         match self {
-            Self::AdmissionRefusal(refused) => {
-                Problem::of_limit(&of_many(refused), &account.request.worker().shared.clock)
-            }
-            Self::Lost(lost) => Problem::of_lost_lease(&lost, &account.request.worker().shared.clock),
+            Self::AdmissionRefusal(refused) => Problem::of_limit(&of_many(refused), |id| limits.name_of(id), clock),
+            Self::Lost(lost) => Problem::of_lost_lease(&lost, limits.name_of(lost.budget), clock),
             Self::Withheld => Problem::new(
                 Refusal::QuotaWithheld,
                 "the rest of a quota is leased to other servers, or is unknown at the moment: try again",
@@ -207,7 +206,8 @@ fn used_up(lack: &LeaseShortfall) -> BudgetExceeded {
     let limit = lack.counter.limit();
     let requested = lack.amount;
     let used = limit.saturating_sub(requested).saturating_add(Amount(u64::from(limit >= requested)));
-    BudgetExceeded { budget: lack.id.budget, period: lack.id.period, limit, used, requested, by: RefusalCause::Limit }
+    let LeaseShortfall { id: CounterId { budget, period }, .. } = *lack;
+    BudgetExceeded { budget, period, limit, used, requested, by: RefusalCause::Limit }
 }
 
 /// Returns the refusal of a request whose usage cannot be recorded. Such requests are not served.

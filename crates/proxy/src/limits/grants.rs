@@ -101,7 +101,7 @@ pub(crate) async fn count_rate(
         }
     }
     match refusal {
-        Some(refusal) => Err(Problem::of_limit(&refusal, &account.request.worker().shared.clock)),
+        Some(refusal) => Err(Problem::of_limit(&refusal, |_| None, &account.request.worker().shared.clock)),
         None => Ok(RateSource::Nodes { nodes: sharing.nodes(), granted }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use access::{Amount, BudgetWindow, CalendarUnit};
+use access::{Amount, BudgetWindow, CalendarUnit, QuotaName};
 use meter::budgets::counter::RefusalCause;
 use meter::{BudgetExceeded, BudgetId, BudgetScope, LimitPeriod, Measure, Period};
 
@@ -24,17 +24,25 @@ pub(super) const fn is_shared(budget: BudgetId) -> bool {
     }
 }
 
-/// Returns the name of a budget, with its limit unless users share it.
-fn name_of(budget: BudgetId, limit: Amount) -> String {
+/// Returns what a message calls a budget, with its limit unless users share it; `name` is that of a plan's quota.
+fn name_of(budget: BudgetId, name: Option<QuotaName>, limit: Amount) -> String {
     let BudgetId { scope, measure, per } = budget;
+    if let Some(name) = name {
+        return format!("the quota `{name}` of {}", measure.written(limit));
+    }
     let (period, length) = match per {
         LimitPeriod::Day => (Cow::Borrowed("day"), Cow::Borrowed("a day")),
         LimitPeriod::Week => (Cow::Borrowed("week"), Cow::Borrowed("a week")),
         LimitPeriod::Month => (Cow::Borrowed("month"), Cow::Borrowed("a month")),
-        LimitPeriod::Window(window @ BudgetWindow::Calendar { .. }) => {
+        LimitPeriod::Window(BudgetWindow::Period(_)) => {
+            (Cow::Borrowed("subscription period"), Cow::Borrowed("per period of the subscription"))
+        }
+        LimitPeriod::Window(window @ (BudgetWindow::Calendar { .. } | BudgetWindow::Anniversary { .. }))
+            if CalendarUnit::parse(&window.per()).is_some() =>
+        {
             (Cow::Owned(window.per()), Cow::Owned(format!("a {}", window.per())))
         }
-        LimitPeriod::Window(window @ BudgetWindow::FirstUse { .. }) => {
+        LimitPeriod::Window(window) => {
             (Cow::Owned(format!("{} window", window.per())), Cow::Owned(format!("per {}", window.per())))
         }
     };
@@ -58,12 +66,14 @@ fn full_again(period: Period) -> Cow<'static, str> {
         LimitPeriod::Day => Cow::Borrowed("at midnight UTC"),
         LimitPeriod::Week => Cow::Borrowed("at midnight UTC before Monday"),
         LimitPeriod::Month => Cow::Borrowed("on the first of the next month, UTC"),
-        LimitPeriod::Window(BudgetWindow::Calendar { unit, zone }) => Cow::Owned(match unit {
+        LimitPeriod::Window(BudgetWindow::Calendar { unit, zone, week_start }) => Cow::Owned(match unit {
             CalendarUnit::Day => format!("at midnight, {}", zone.name()),
-            CalendarUnit::Week => format!("at midnight before Monday, {}", zone.name()),
+            CalendarUnit::Week => format!("at midnight before {}, {}", week_start.name(), zone.name()),
             CalendarUnit::Month => format!("on the first of the next month, {}", zone.name()),
         }),
-        LimitPeriod::Window(BudgetWindow::FirstUse { .. }) => {
+        LimitPeriod::Window(
+            BudgetWindow::FirstUse { .. } | BudgetWindow::Anniversary { .. } | BudgetWindow::Period(_),
+        ) => {
             let end = period.end();
             let minute = end.unix_seconds() / 60 % 1_440;
             Cow::Owned(format!("at {:02}:{:02} UTC on {}", minute / 60, minute % 60, end.day()))
@@ -71,10 +81,10 @@ fn full_again(period: Period) -> Cow<'static, str> {
     }
 }
 
-/// Returns the message for a request that needs what a lost node holds.
-pub(super) fn lost(lease: &LostLease) -> String {
+/// Returns the message for a request that needs what a lost node holds; `name` is that of a plan's quota.
+pub(super) fn lost(lease: &LostLease, name: Option<QuotaName>) -> String {
     let LostLease { budget, limit, held, period } = *lease;
-    let name = name_of(budget, limit);
+    let name = name_of(budget, name, limit);
     let again = full_again(period);
     let part = if is_shared(budget) { "a part".to_owned() } else { budget.measure.written(held) };
     format!(
@@ -83,10 +93,10 @@ pub(super) fn lost(lease: &LostLease) -> String {
     )
 }
 
-/// Returns the message for a budget that has less left than the request needs.
-pub(super) fn too_little(exceeded: &BudgetExceeded) -> String {
+/// Returns the message for a budget that has less left than the request needs; `name` is that of a plan's quota.
+pub(super) fn too_little(exceeded: &BudgetExceeded, name: Option<QuotaName>) -> String {
     let BudgetExceeded { budget: BudgetId { measure, .. }, period, limit, used, requested, by } = *exceeded;
-    let quota = name_of(exceeded.budget, limit);
+    let quota = name_of(exceeded.budget, name, limit);
     let again = full_again(period);
     let requested_written = measure.written(requested);
     let is_shared = is_shared(exceeded.budget);
@@ -140,7 +150,7 @@ mod tests {
         let budget = BudgetId { scope, measure, per };
         let period = meter::Period::containing(per, access::Day(20_000));
         let [limit, used, requested] = [limit, used, requested].map(Amount);
-        too_little(&BudgetExceeded { budget, period, limit, used, requested, by })
+        too_little(&BudgetExceeded { budget, period, limit, used, requested, by }, None)
     }
 
     #[test]
@@ -177,7 +187,7 @@ mod tests {
         let message = |scope, measure, per| {
             let budget = BudgetId { scope, measure, per };
             let period = meter::Period::containing(per, access::Day(20_000));
-            lost(&LostLease { budget, period, limit: Amount(400), held: Amount(34) })
+            lost(&LostLease { budget, period, limit: Amount(400), held: Amount(34) }, None)
         };
         assert_eq!(
             message(BudgetScope::User(access::UserNo(1)), Measure::Credits, LimitPeriod::Day),

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Amount, Timestamp};
+use access::{Amount, QuotaName, Timestamp};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::budgets::counter::RefusalCause;
 use meter::limiter::tokens::TokenUnit;
@@ -34,6 +34,8 @@ const NANO_USD_PER_UNIT: u64 = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LimitItem {
     pub(crate) source: LimitSource,
+    /// The name of a plan's quota.
+    pub(crate) name: Option<QuotaName>,
     pub(crate) unit: LimitUnit,
     pub(crate) quota: u64,
     /// The most that can be left: the burst of a bucket, otherwise the quota.
@@ -84,15 +86,25 @@ impl LimitItem {
         let remaining = u64::from(level.remaining);
         let reset_s = Some(seconds_up(level.reset));
         let quota = u64::from(level.limit);
-        Self { source, unit, quota, capacity: quota, remaining: Some(remaining), unspent: remaining, reset_s }
+        Self {
+            source,
+            name: None,
+            unit,
+            quota,
+            capacity: quota,
+            remaining: Some(remaining),
+            unspent: remaining,
+            reset_s,
+        }
     }
 
     /// Returns the item of a quota or a budget.
     pub(crate) fn of_budget(level: &BudgetLevel, now: Timestamp) -> Self {
-        let BudgetLevel { budget, period, limit, left, unspent } = *level;
+        let BudgetLevel { budget, name, period, limit, left, unspent } = *level;
         let number = |amount| number(budget.measure, amount);
         Self {
             source: LimitSource::Budget(budget, period),
+            name,
             unit: unit(budget),
             quota: number(limit),
             capacity: number(limit),
@@ -103,12 +115,12 @@ impl LimitItem {
     }
 
     /// Returns the item of the quota or the budget that has refused a request.
-    pub(crate) fn of_exceeded(exceeded: &BudgetExceeded, now: Timestamp) -> Self {
+    pub(crate) fn of_exceeded(exceeded: &BudgetExceeded, name: Option<QuotaName>, now: Timestamp) -> Self {
         let BudgetExceeded { budget, period, limit, by, .. } = *exceeded;
         let left = exceeded.left();
         // Only the lease server knows the amount that is left; this node has a part of it.
         let is_known = by == RefusalCause::Limit || left.is_zero();
-        let level = BudgetLevel { budget, period, limit, left, unspent: left };
+        let level = BudgetLevel { budget, name, period, limit, left, unspent: left };
         let item = Self::of_budget(&level, now);
         Self { remaining: if is_known { item.remaining } else { None }, ..item }
     }
@@ -158,14 +170,17 @@ impl LimitItem {
             LimitSource::PerMinute => out.extend_from_slice(b"\"requests_per_minute\""),
             LimitSource::Budget(budget, _) => {
                 out.push(b'"');
-                out.extend_from_slice(budget_name(*budget).as_bytes());
+                match &self.name {
+                    Some(name) => out.extend_from_slice(name.as_str().as_bytes()),
+                    None => out.extend_from_slice(budget_name(*budget).as_bytes()),
+                }
                 out.push(b'"');
             }
         }
     }
 }
 
-/// Returns the name of the window of a quota or a budget.
+/// Returns what a quota or a budget without a name is called: its length.
 pub(crate) fn budget_name(budget: BudgetId) -> Cow<'static, str> {
     use Measure::{Credits, Money, Tokens};
     let is_of_key = matches!(budget.scope, BudgetScope::Key(_));

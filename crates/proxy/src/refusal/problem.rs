@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use access::{Clock, Refusal};
+use access::{Clock, QuotaName, Refusal};
 use ai::Dialect;
 use http::{HeaderName, HeaderValue, header};
 use meter::rate::RateLevel;
-use meter::{AdmissionRefusal, Outcome, RateOwner, RefusedLimit};
+use meter::{AdmissionRefusal, BudgetId, Outcome, RateOwner, RefusedLimit};
 
 use crate::refusal::budget_words::{LostLease, lost, too_little};
 use crate::refusal::cause::cause_text;
@@ -118,14 +118,19 @@ impl Problem {
     }
 
     /// Returns the refusal of a request that needs what a node holds that does not respond: until its period ends, at the latest.
-    pub(crate) fn of_lost_lease(lease: &LostLease, clock: &Clock) -> Self {
+    pub(crate) fn of_lost_lease(lease: &LostLease, name: Option<QuotaName>, clock: &Clock) -> Self {
         let until = lease.period.end().0.saturating_sub(clock.now().0);
         let seconds = seconds_up(Duration::from_micros(until)).max(1);
-        Self::new(Refusal::QuotaWithheld, lost(lease)).header(header::RETRY_AFTER, HeaderValue::from(seconds))
+        let message = lost(lease, name);
+        Self::new(Refusal::QuotaWithheld, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    /// Returns the refusal of a rate limit, a quota or a budget.
-    pub(crate) fn of_limit(refused: &AdmissionRefusal, clock: &Clock) -> Self {
+    /// Returns the refusal of a rate limit, a quota or a budget; `name_of` returns the name of a plan's quota.
+    pub(crate) fn of_limit(
+        refused: &AdmissionRefusal,
+        name_of: impl Fn(BudgetId) -> Option<QuotaName>,
+        clock: &Clock,
+    ) -> Self {
         match refused {
             AdmissionRefusal::Rate(empty, of) => {
                 let seconds = seconds_up(empty.retry_after).max(1);
@@ -143,14 +148,15 @@ impl Problem {
                     .limited_by(LimitItem::of_rate(LimitSource::PerMinute, LimitUnit::Count, level))
             }
             AdmissionRefusal::Budget(exceeded) => {
-                let message = too_little(exceeded);
+                let name = name_of(exceeded.budget);
+                let message = too_little(exceeded, name);
                 let until = exceeded.resets_at().0.saturating_sub(clock.now().0);
                 let seconds = seconds_up(Duration::from_micros(until));
                 let is_quota = exceeded.budget.measure.is_quota_per(exceeded.budget.per);
                 let refusal = if is_quota { Refusal::QuotaExceeded } else { Refusal::BudgetExceeded };
                 let problem = Self::new(refusal, message).by_limit(RefusedLimit::from(exceeded));
                 let problem = problem.header(header::RETRY_AFTER, HeaderValue::from(seconds));
-                problem.limited_by(LimitItem::of_exceeded(exceeded, clock.now()))
+                problem.limited_by(LimitItem::of_exceeded(exceeded, name, clock.now()))
             }
         }
     }

@@ -145,7 +145,7 @@ mod tests {
         let by = meter::budgets::counter::RefusalCause::Limit;
         let exceeded = meter::BudgetExceeded { budget, period, limit, used, requested, by };
         let clock = access::Clock::manual(access::Day(20_000).start());
-        Problem::of_limit(&meter::AdmissionRefusal::Budget(exceeded), &clock)
+        Problem::of_limit(&meter::AdmissionRefusal::Budget(exceeded), |_| None, &clock)
     }
 
     #[test]

@@ -161,11 +161,11 @@ impl TryFrom<BudgetRow> for ApplicableBudget {
     type Error = DatabaseError;
 
     fn try_from(row: BudgetRow) -> Result<Self, DatabaseError> {
-        let budget = Budget {
-            measure: Measure::parse(&row.measure).ok_or_else(|| unreadable("measure"))?,
-            per: LimitPeriod::parse(&row.per).ok_or_else(|| unreadable("per"))?,
-            amount: sql::amount(row.amount),
-        };
+        let budget = Budget::new(
+            Measure::parse(&row.measure).ok_or_else(|| unreadable("measure"))?,
+            LimitPeriod::parse(&row.per).ok_or_else(|| unreadable("per"))?,
+            sql::amount(row.amount),
+        );
         Ok(Self { scope: ScopeKind::read(&row.scope)?, budget })
     }
 }

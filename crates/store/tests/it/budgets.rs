@@ -37,8 +37,8 @@ pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
     assert!(set(&store, &BudgetHolder::Global, Measure::Credits, Some(Budget::AMOUNT_MAX.0)).await);
     let listed = store.budgets().await.unwrap();
     let listed: Vec<_> = listed.iter().map(|stored| (stored.scope, &*stored.name, stored.budget)).collect();
-    let none = Budget { measure: Measure::Money, per: LimitPeriod::Day, amount: Amount(0) };
-    let most = Budget { measure: Measure::Credits, per: LimitPeriod::Day, amount: Budget::AMOUNT_MAX };
+    let none = Budget::new(Measure::Money, LimitPeriod::Day, Amount(0));
+    let most = Budget::new(Measure::Credits, LimitPeriod::Day, Budget::AMOUNT_MAX);
     let [global, plan, key, user] = holders.each_ref().map(|(_, scope, name)| (*scope, *name, none));
     assert_eq!(listed, [key, user, plan, (BudgetScope::Global, "", most), global]);
     for (holder, ..) in &holders {
@@ -149,7 +149,7 @@ pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
     let budgets =
         async |secret: &access::ApiKey| store.find_principal(secret.hash()).await.unwrap().unwrap().budgets.clone();
     assert!(budgets(&secret).await.is_empty());
-    let of_plan = Budget { measure: Measure::Tokens, per: LimitPeriod::Month, amount: Amount(9) };
+    let of_plan = Budget::new(Measure::Tokens, LimitPeriod::Month, Amount(9));
     let change = PlanChange { budgets: Some(vec![of_plan]), ..PlanChange::default() };
     let plan = store.change_plan(&Actor::COMMAND, "starter", change).await.unwrap().id;
     let of_plan = of_plan.id_and_amount(BudgetScope::User(ada.no));

@@ -98,8 +98,7 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
 
 pub(crate) async fn budgets_of_a_plan_are_the_same_in_any_order(world: &World) {
     let store = world.store().await;
-    let [credits, tokens, money] =
-        Measure::ALL.map(|measure| Budget { measure, per: LimitPeriod::Day, amount: Amount(5) });
+    let [credits, tokens, money] = Measure::ALL.map(|measure| Budget::new(measure, LimitPeriod::Day, Amount(5)));
     let with = |budgets: &[Budget]| Plan { budgets: budgets.to_vec(), ..plan("team", 1) };
     assert_eq!(store.ensure_plans(&[with(&[money, credits])]).await.unwrap(), []);
     assert_eq!(store.ensure_plans(&[with(&[credits, money])]).await.unwrap(), []);

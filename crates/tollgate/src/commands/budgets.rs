@@ -41,7 +41,7 @@ async fn set(store: &Store, SetBudget { scope, amount, per, .. }: &SetBudget) ->
     let holder = holder(store, scope).await?;
     let (measure, amount) = amount.measure_and_amount().context("no amount was given")?;
     let of_plan = match (&scope.user, amount) {
-        (Some(name), Some(amount)) => lower(&user(store, name).await?.plan, Budget { measure, per: *per, amount }),
+        (Some(name), Some(amount)) => lower(&user(store, name).await?.plan, Budget::new(measure, *per, amount)),
         (None, _) | (_, None) => String::new(),
     };
     let changed = store.set_budget(&Actor::COMMAND, &holder, measure, *per, amount).await?;
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_lower_budget_of_the_plan_is_named() {
-        let of = |amount, per| Budget { measure: Measure::Money, per, amount: Amount(amount) };
+        let of = |amount, per| Budget::new(Measure::Money, per, Amount(amount));
         let plan = Plan { budgets: vec![of(5_000_000_000, LimitPeriod::Day)], ..Plan::unlimited("pro") };
         let line = "the budget of the plan pro is lower, and remains in force: 5 USD a day\n";
         assert_eq!(lower(&plan, of(5_000_000_001, LimitPeriod::Day)), line);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_listed_with_its_remaining_amount() {
-        let budget = Budget { measure: Measure::Money, per: LimitPeriod::Month, amount: Amount(5_000_000_000) };
+        let budget = Budget::new(Measure::Money, LimitPeriod::Month, Amount(5_000_000_000));
         let name = "ada\u{1b}@example.com".to_owned();
         let stored = StoredBudget {
             id: store::EVERYBODY,

@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn differences_are_shown_as_they_were_and_as_they_are() {
-        let money = Budget { measure: Measure::Money, per: LimitPeriod::Day, amount: Amount(20_000_000_000) };
-        let budgets = vec![Budget { measure: Measure::Tokens, per: LimitPeriod::Month, amount: Amount(5) }, money];
+        let money = Budget::new(Measure::Money, LimitPeriod::Day, Amount(20_000_000_000));
+        let budgets = vec![Budget::new(Measure::Tokens, LimitPeriod::Month, Amount(5)), money];
         let starter = Plan { credits_per_day: Some(Credits(1_000)), ..Plan::unlimited("starter") };
         let differences = PlanDifferences {
             absent: vec![Plan { shared_keys: false, budgets, ..Plan::unlimited("free") }],

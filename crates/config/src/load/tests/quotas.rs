@@ -31,6 +31,21 @@ fn a_quota_opens_with_the_first_use_or_at_local_midnight() {
             "1 USD per 1m from first use",
         ]
     );
+    assert_eq!(
+        quotas(
+            "quotas: [{credits: 400, per: 5h, from: subscription}, {credits: 9, per: week, from: subscription},
+              {credits: 9, per: month, from: subscription}, {money: 20 USD, per: period}, {tokens: 5, per: period, from: subscription}]"
+        ),
+        [
+            "400 credits per 5h of the subscription",
+            "9 credits per week of the subscription",
+            "9 credits per month of the subscription",
+            "20 USD per period of the subscription",
+            "5 tokens per period of the subscription",
+        ]
+    );
+    let weeks = "quotas: [{credits: 3, per: week}, {credits: 9, per: month}], week_start: sunday";
+    assert_eq!(quotas(weeks), ["3 credits a week from Sunday in UTC", "9 credits a month"]);
     // Without a time zone, calendar periods are those of budgets.
     assert_eq!(quotas("quotas: [{credits: 3, per: week, from: calendar}]"), ["3 credits a week"]);
 }
@@ -44,6 +59,14 @@ fn windows_that_do_not_exist_are_refused() {
     check("quotas: [{credits: 1, per: 5h, from: calendar}]", "bad_value", "{credits");
     check("quotas: [{credits: 1, per: month, from: first_use}]", "bad_value", "{credits");
     check("quotas: [{credits: 1, per: 5h, from: noon}]", "bad_value", "noon");
+    check("quotas: [{credits: 1, per: period, from: calendar}]", "bad_value", "{credits");
+    check("quotas: [{credits: 1, per: period, from: first_use}]", "bad_value", "{credits");
+    check("quotas: [{name: Session, credits: 1, per: 5h}]", "bad_value", "Session");
+    check(
+        "quotas: [{name: a, credits: 1, per: 5h}, {name: a, credits: 2, per: 6h}]",
+        "duplicate",
+        "{name: a, credits: 2",
+    );
     check("timezone: Asia/Nowhere", "bad_value", "Asia/Nowhere");
     check("quotas: [{credits: 1, tokens: 1, per: 5h}]", "bad_value", "{credits");
     check("quotas: [{credits: 1, per: 5h}, {credits: 2, per: 300m}]", "duplicate", "{credits: 2");

@@ -11,7 +11,10 @@ use crate::snapshot::{
     PriceSource, QuotaStatus, SignupMode, UnboundedCalls,
 };
 use access::amounts::usd;
-use access::{Budget, BudgetWindow, CalendarUnit, LimitPeriod, NanoUsd, Plan, PublicKey, Secret, ServiceAccount, Zone};
+use access::{
+    Budget, BudgetWindow, CalendarUnit, LimitPeriod, NanoUsd, Plan, PublicKey, QuotaName, Secret, ServiceAccount,
+    WeekStart, Zone,
+};
 use ai::hosts::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};
@@ -352,8 +355,10 @@ pub(super) const PER: Words<LimitPeriod> = Words::new(&[
     (CalendarUnit::Week.as_str(), LimitPeriod::Week),
     (CalendarUnit::Month.as_str(), LimitPeriod::Month),
 ]);
+/// The length of a quota that is the trial or the paid period of the subscription.
+const PERIOD: &str = "period";
 /// Maximum number of windows of a plan.
-pub(super) const QUOTAS_MAX: usize = 8;
+pub(super) const QUOTAS_MAX: usize = Budget::WINDOWS_MAX;
 
 /// The length of a quota's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -362,6 +367,8 @@ pub(crate) enum QuotaLength {
     Minutes(u32),
     /// A calendar period, or its days.
     Calendar(CalendarUnit),
+    /// The trial or the paid period of the subscription.
+    Period,
 }
 
 /// The beginning of a quota's window.
@@ -371,6 +378,8 @@ pub(crate) enum QuotaStart {
     FirstUse,
     /// The midnight of the plan's time zone.
     Calendar,
+    /// The hour of the first payment, and its anniversaries.
+    Subscription,
 }
 
 pub(super) const QUOTA_LENGTH: TextForm<QuotaLength> = TextForm {
@@ -378,34 +387,54 @@ pub(super) const QUOTA_LENGTH: TextForm<QuotaLength> = TextForm {
         if let Some(unit) = CalendarUnit::parse(text) {
             return Ok(QuotaLength::Calendar(unit));
         }
+        if text == PERIOD {
+            return Ok(QuotaLength::Period);
+        }
         match BudgetWindow::parse(&format!("{text}/first_use")) {
             Some(BudgetWindow::FirstUse { minutes }) => Ok(QuotaLength::Minutes(minutes)),
-            Some(BudgetWindow::Calendar { .. }) | None => {
-                Err(bad("`day`, `week`, `month`, or `1m` to `90d`, such as `5h`"))
+            Some(BudgetWindow::Calendar { .. } | BudgetWindow::Anniversary { .. } | BudgetWindow::Period(_)) | None => {
+                Err(bad("`day`, `week`, `month`, `period`, or `1m` to `90d`, such as `5h`"))
             }
         }
     },
     shown: |length| match length {
         QuotaLength::Minutes(minutes) => Value::text(BudgetWindow::FirstUse { minutes: *minutes }.per()),
         QuotaLength::Calendar(unit) => Value::text(unit.as_str()),
+        QuotaLength::Period => Value::text(PERIOD),
     },
-    cell: "`day`, `week`, `month`, `1m` to `90d`",
-    pattern: "^(day|week|month|0*([1-9]|[1-8][0-9]|90)d|0*([1-9][0-9]{0,2}|1[0-9]{3}|20[0-9]{2}|21[0-5][0-9]|2160)h|0*([1-9][0-9]{0,4}|1[01][0-9]{4}|12[0-8][0-9]{3}|129[0-5][0-9]{2}|129600)m)$",
+    cell: "`day`, `week`, `month`, `period`, `1m` to `90d`",
+    pattern: "^(day|week|month|period|0*([1-9]|[1-8][0-9]|90)d|0*([1-9][0-9]{0,2}|1[0-9]{3}|20[0-9]{2}|21[0-5][0-9]|2160)h|0*([1-9][0-9]{0,4}|1[01][0-9]{4}|12[0-8][0-9]{3}|129[0-5][0-9]{2}|129600)m)$",
     scalar: Scalar::Text,
 };
-/// The condition of `from` on `per`: no calendar has a length in hours, and the length of a month differs.
+/// The condition of `from` on `per`: no calendar has a length in hours, the length of a month differs, and a paid period begins
+/// with the subscription.
 pub(super) fn start_of_length() -> Json {
     let reference = json!({"$ref": "#/$defs/reference"});
     let starts = |start: &str| json!({"properties": {"from": {"const": start}}, "required": ["from"]});
     let length = |length: Json| json!({"properties": {"per": {"anyOf": [length, reference]}}});
     json!({"allOf": [
         {"if": starts("calendar"), "then": length(json!({"enum": CalendarUnit::ALL.map(CalendarUnit::as_str)}))},
-        {"if": starts("first_use"), "then": length(json!({"not": {"const": CalendarUnit::Month.as_str()}}))},
+        {"if": starts("first_use"), "then": length(json!({"not": {"enum": [CalendarUnit::Month.as_str(), PERIOD]}}))},
     ]})
 }
 
-pub(super) const QUOTA_START: Words<QuotaStart> =
-    Words::new(&[("first_use", QuotaStart::FirstUse), ("calendar", QuotaStart::Calendar)]);
+pub(super) const QUOTA_START: Words<QuotaStart> = Words::new(&[
+    ("first_use", QuotaStart::FirstUse),
+    ("calendar", QuotaStart::Calendar),
+    ("subscription", QuotaStart::Subscription),
+]);
+pub(super) const QUOTA_NAME: TextForm<QuotaName> = TextForm {
+    parse: |name| QuotaName::parse(name).ok_or_else(|| bad("1 to 32 of a-z, 0-9, `-`, `_` and `.`, such as `session`")),
+    shown: |name| Value::text(name.as_str()),
+    cell: "name",
+    pattern: QuotaName::PATTERN,
+    scalar: Scalar::Text,
+};
+pub(super) const WEEK_START: Words<WeekStart> = Words::new(&[
+    (WeekStart::Monday.as_str(), WeekStart::Monday),
+    (WeekStart::Saturday.as_str(), WeekStart::Saturday),
+    (WeekStart::Sunday.as_str(), WeekStart::Sunday),
+]);
 pub(super) const ZONE: TextForm<Zone> = TextForm {
     parse: |name| Zone::parse(name).ok_or_else(|| bad("the name of a time zone, such as `Asia/Jakarta`")),
     shown: |zone| Value::text(zone.name()),

@@ -24,7 +24,10 @@ pub(crate) struct ExplainedBudget {
     dimension: &'static str,
     /// The id of the key, the user or the plan; `-` for `global`. Null for `subject`.
     id: Option<String>,
-    /// The period: `day`, `week` or `month` in UTC, or a window: `5h/first_use`, `week/Asia/Jakarta`.
+    /// The name of a plan's quota, such as `session`; null without one.
+    quota: Option<String>,
+    /// The period: `day`, `week` or `month` in UTC, or a window: `5h/first_use`, `week/Asia/Jakarta`, `week/2026-11-30T14:00Z` of
+    /// a user's subscription, `period/30` for its paid periods.
     per: String,
     /// The maximum cost, as an amount of money.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +71,8 @@ impl ExplainedBudget {
         let BudgetView { dimension, id, used, remaining, resets_at, source, budget, .. } = view;
         let place = if source == Source::Plan.as_str() {
             // The store may have other limits for a plan than the file.
-            let is_in_file = snapshot.plan(plan).is_some_and(|plan| plan.quotas().any(|of_plan| of_plan == budget));
+            let is_in_file =
+                snapshot.plan(plan).is_some_and(|plan| plan.quotas().any(|of_plan| of_plan == budget.of_plan()));
             is_in_file.then(|| snapshot.place_of_plan(plan)).flatten()
         } else if source == Source::Configuration.as_str() {
             let mut limits = snapshot.traffic.budgets.limits.iter();
@@ -82,11 +86,12 @@ impl ExplainedBudget {
 
     /// Returns a budget of the plan of a subject, without its use and its place.
     fn of_subject(budget: Budget, resets_at: String) -> Self {
-        let Budget { measure, per, amount } = budget;
+        let Budget { measure, per, amount, name } = budget;
         let of = |other| (measure == other).then_some(amount.0);
         Self {
             dimension: "subject",
             id: None,
+            quota: name.map(|name| name.to_string()),
             per: per.to_string(),
             money: (measure == Measure::Money).then(|| usd::written_money(amount.money())),
             credits: of(Measure::Credits),
@@ -132,7 +137,8 @@ impl ExplainedBudget {
             _ => "the configuration",
         };
         let place = self.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-        format!("{} for {holder}, from {origin}{place}", self.budget)
+        let name = self.quota.as_ref().map(|name| format!("`{name}`, ")).unwrap_or_default();
+        format!("{name}{} for {holder}, from {origin}{place}", self.budget)
     }
 
     /// Returns the time at which the budget is full again, as RFC 3339 in UTC.

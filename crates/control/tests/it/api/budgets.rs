@@ -102,7 +102,7 @@ async fn configured_budgets_are_listed_first_on_all_pages() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
     let limit = |dimension, amount| {
-        let budget = Budget { measure: Measure::Credits, per: LimitPeriod::Day, amount: Amount(amount) };
+        let budget = Budget::new(Measure::Credits, LimitPeriod::Day, Amount(amount));
         BudgetLimit { dimension, budget }
     };
     world.configure(|snapshot| {
@@ -143,7 +143,7 @@ async fn budgets_of_the_caller_are_listed_with_their_usage() {
     let second = world.key(&ada, "second").await;
     let starter = plan(&world, "starter").await;
     world.configure(|snapshot| {
-        let budget = Budget { measure: Measure::Tokens, per: LimitPeriod::Month, amount: Amount(1_000) };
+        let budget = Budget::new(Measure::Tokens, LimitPeriod::Month, Amount(1_000));
         snapshot.traffic.budgets.limits = [BudgetDimension::Key, BudgetDimension::User, BudgetDimension::Plan]
             .map(|dimension| BudgetLimit { dimension, budget })
             .to_vec();
@@ -197,7 +197,7 @@ async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
     let ada = used(&world).await;
     let starter = plan(&world, "starter").await;
     world.configure(|snapshot| {
-        let budget = Budget { measure: Measure::Tokens, per: LimitPeriod::Day, amount: Amount(1_000) };
+        let budget = Budget::new(Measure::Tokens, LimitPeriod::Day, Amount(1_000));
         snapshot.traffic.budgets.limits = vec![BudgetLimit { dimension: BudgetDimension::Global, budget }];
     });
     for (budget, body) in

@@ -92,6 +92,12 @@ async fn budgets_of_a_plan_are_set_as_a_whole() {
     assert_eq!(remaining["budgets"], shown);
     let other = patch(&world, &root, "team", &json!({"budgets": [day("1 USD")]})).await.json();
     assert_eq!(other["budgets"], json!([day("1 USD")]));
+    let windows = json!([{"credits": 3, "per": "week-from-sunday/Asia/Jakarta"}, {"name": "session", "credits": 400, "per": "5h/first_use"},
+        {"credits": 9, "per": "week/subscription"}, {"money": "20 USD", "per": "period"}]);
+    let named = patch(&world, &root, "team", &json!({"budgets": windows})).await.json();
+    let [mut set, mut shown] = [&windows, &named["budgets"]].map(|list| list.as_array().unwrap().clone());
+    [&mut set, &mut shown].into_iter().for_each(|list| list.sort_by_key(Value::to_string));
+    assert_eq!(set, shown);
     let none = patch(&world, &root, "team", &json!({"budgets": null})).await.json();
     assert_eq!(none["budgets"], json!([]));
 }
@@ -132,6 +138,15 @@ async fn a_plan_that_cannot_be_is_refused() {
             "unprocessable",
         ),
         (json!({"name": "t", "budgets": [{"tokens": 1, "per": "year"}]}), 422, "unprocessable"),
+        // The windows of one user are no windows of a plan.
+        (json!({"name": "t", "budgets": [{"tokens": 1, "per": "week/2026-11-30T14:00Z"}]}), 422, "unprocessable"),
+        (json!({"name": "t", "budgets": [{"tokens": 1, "per": "period/30"}]}), 422, "unprocessable"),
+        (json!({"name": "t", "budgets": [{"name": "A b", "tokens": 1, "per": "5h/first_use"}]}), 422, "unprocessable"),
+        (
+            json!({"name": "t", "budgets": [{"name": "a", "tokens": 1, "per": "day"}, {"name": "a", "credits": 1, "per": "day"}]}),
+            422,
+            "unprocessable",
+        ),
         (json!({"name": "t", "budgets": [{"tokens": -1, "per": "day"}]}), 400, "bad_request"),
         (json!({"name": "t", "budgets": [{"tokens": 1}]}), 400, "bad_request"),
         (json!({"name": "t", "budgets": [{"money": 1, "per": "day"}]}), 400, "bad_request"),

@@ -11,7 +11,8 @@ const KEY: BudgetScope = BudgetScope::Key(KeyNo(1));
 fn budget(scope: BudgetScope, measure: Measure, per: LimitPeriod, [limit, left, unspent]: [u64; 3]) -> LimitItem {
     let budget = BudgetId { scope, measure, per };
     let [limit, left, unspent] = [limit, left, unspent].map(Amount);
-    LimitItem::of_budget(&BudgetLevel { budget, period: Period::containing(per, NOW.day()), limit, left, unspent }, NOW)
+    let period = Period::containing(per, NOW.day());
+    LimitItem::of_budget(&BudgetLevel { budget, name: None, period, limit, left, unspent }, NOW)
 }
 
 fn per_minute(limit: u32, remaining: u32) -> LimitItem {
@@ -23,7 +24,7 @@ fn exceeded(scope: BudgetScope, measure: Measure, [limit, used, requested]: [u64
     let budget = BudgetId { scope, measure, per: LimitPeriod::Day };
     let [limit, used, requested] = [limit, used, requested].map(Amount);
     let period = Period::containing(LimitPeriod::Day, NOW.day());
-    LimitItem::of_exceeded(&BudgetExceeded { budget, period, limit, used, requested, by }, NOW)
+    LimitItem::of_exceeded(&BudgetExceeded { budget, period, limit, used, requested, by }, None, NOW)
 }
 
 /// Returns the fields of a response, one a line.

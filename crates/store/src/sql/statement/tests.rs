@@ -5,7 +5,7 @@ use crate::fixture::{
     text,
 };
 use crate::keys::api_keys;
-use crate::limits::{budgets, charges, scope_ids};
+use crate::limits::{budgets, charges, scope_ids, subscription_dates};
 use crate::nodes::{forgotten_nodes, node};
 use crate::opening::handle::{self, key_numbers, last_use};
 use crate::opening::migration;
@@ -57,7 +57,9 @@ async fn every_statement_prepares() {
     let built = async |store: &Store| {
         let kind = store.kind();
         let scope_ids = [&scope_ids::KEYS, &scope_ids::USERS, &scope_ids::SUBJECTS];
-        let texts = [&identity::TEXTS, &budgets::TEXTS, &grants::TEXTS].into_iter().chain(scope_ids);
+        let texts = [&identity::TEXTS, &budgets::TEXTS, &grants::TEXTS, &subscription_dates::TEXTS]
+            .into_iter()
+            .chain(scope_ids);
         let mut built: Vec<String> = texts.flat_map(|texts| texts.all(kind)).cloned().collect();
         built.extend(charges::texts(kind));
         built.extend(dialect::texts(kind));
