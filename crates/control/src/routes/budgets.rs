@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use access::amounts::usd;
-use access::{Amount, CalendarUnit, Credits, KeyId, LimitPeriod, Measure, Refusal, Tokens, UserId};
+use access::{Amount, Credits, KeyId, LimitPeriod, Measure, Refusal, Tokens, UserId};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use config::snapshot::BudgetDimension;
@@ -84,8 +84,8 @@ impl FromRequestParts<Arc<App>> for Target {
                 dimension: BudgetDimension::ALL.into_iter().find(|known| known.as_str() == dimension)?,
                 id,
                 measure: Measure::parse(&measure)?,
-                // Only plans have windows.
-                per: CalendarUnit::parse(&per).map(LimitPeriod::of_unit)?,
+                // The window of one user follows from the user's subscription.
+                per: LimitPeriod::parse(&per).filter(|per| *per == per.of_plan())?,
             })
         });
         Ok(Self(named))
@@ -142,7 +142,7 @@ fn missing(message: &'static str) -> Problem {
 
 fn invalid_name() -> Problem {
     missing(
-        "a budget is DIMENSION/ID/MEASURE/PER: key, user, plan or global; an id, `-` for global; money, credits or tokens; day or month",
+        "a budget is DIMENSION/ID/MEASURE/PER: key, user, plan or global; an id, `-` for global; money, credits or tokens; day, week or month, or for a user a window such as 5h%2Ffirst_use",
     )
 }
 
@@ -153,6 +153,8 @@ fn refused(error: BudgetError) -> Problem {
         BudgetError::NoPlan(_) => missing("this plan does not exist"),
         BudgetError::NoKey(_)
         | BudgetError::BudgetTooLarge
+        | BudgetError::WindowOfMany
+        | BudgetError::TooManyWindows
         | BudgetError::TooManyBudgets
         | BudgetError::Database(_) => error.into(),
     }
@@ -200,7 +202,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     params(("dimension" = String, Path, description = "`key`, `user`, `plan` or `global`"),
         ("id" = String, Path, description = "The id of the key, the user or the plan, the plan's name, `-` for global"),
         ("measure" = String, Path, description = "`money`, `credits` or `tokens`"),
-        ("per" = String, Path, description = "`day`, `week` or `month`")),
+        ("per" = String, Path, description = "`day`, `week` or `month` in UTC; for a user also a window, encoded: `5h%2Ffirst_use`, `week%2FAsia%2FJakarta`, `week%2Fsubscription`, `period`")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
     responses((status = 200, body = BudgetView, example = json!({
         "dimension": "global", "id": "-", "name": null, "per": "day", "credits": 50000, "used": 1200, "remaining": 48800,
@@ -234,7 +236,7 @@ pub(super) async fn set(
     params(("dimension" = String, Path, description = "`key`, `user`, `plan` or `global`"),
         ("id" = String, Path, description = "The id of the key, the user or the plan, the plan's name, `-` for global"),
         ("measure" = String, Path, description = "`money`, `credits` or `tokens`"),
-        ("per" = String, Path, description = "`day`, `week` or `month`")),
+        ("per" = String, Path, description = "`day`, `week` or `month` in UTC; for a user also a window, encoded: `5h%2Ffirst_use`, `week%2FAsia%2FJakarta`, `week%2Fsubscription`, `period`")),
     extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 204, description = "The budget was removed")))]
 pub(super) async fn remove(

@@ -40,6 +40,7 @@ statements! {
     REMOVE = "DELETE FROM budgets WHERE scope_id = $1 AND scope = $2 AND measure = $3 AND per = $4";
     AMOUNT = "SELECT amount FROM budgets WHERE scope_id = $1 AND scope = $2 AND measure = $3 AND per = $4";
     COUNT = "SELECT count(*) FROM budgets";
+    COUNT_WINDOWS = "SELECT count(*) FROM budgets WHERE scope_id = $1 AND per NOT IN ('day', 'week', 'month')";
     OWNER_OF_KEY = "SELECT user_id FROM api_keys WHERE id = $1";
     USER = "SELECT id FROM users WHERE id = $1";
     PLAN_OF_USER = "SELECT plan_id FROM users WHERE id = $1";
@@ -69,6 +70,12 @@ pub enum BudgetError {
     /// A budget exceeds the maximum amount.
     #[error("the amount of a budget must be at most {} (money in nano-USD)", Budget::AMOUNT_MAX.0)]
     BudgetTooLarge,
+    /// A window of a key, a plan or all users.
+    #[error("only budgets of users have windows: keys, plans and all users together have `day`, `week` or `month`")]
+    WindowOfMany,
+    /// A user has the maximum number of windows.
+    #[error("the user has {} windows already: remove one", Budget::WINDOWS_MAX)]
+    TooManyWindows,
     /// The store has the maximum number of budgets.
     #[error("the store has the maximum of {BUDGETS_MAX} budgets: remove some, or use plan budgets")]
     TooManyBudgets,
@@ -248,7 +255,7 @@ impl Store {
     ///
     /// # Errors
     /// [`BudgetError::NoKey`], [`BudgetError::NoUser`], [`BudgetError::NoPlan`], [`BudgetError::BudgetTooLarge`],
-    /// [`BudgetError::TooManyBudgets`], and database errors.
+    /// [`BudgetError::WindowOfMany`], [`BudgetError::TooManyWindows`], [`BudgetError::TooManyBudgets`], and database errors.
     #[expect(clippy::too_many_arguments, reason = "holder, measure and period identify a budget")]
     pub async fn set_budget(
         &self,
@@ -260,6 +267,9 @@ impl Store {
     ) -> Result<bool, BudgetError> {
         if amount.is_some_and(|amount| amount > Budget::AMOUNT_MAX) {
             return Err(BudgetError::BudgetTooLarge);
+        }
+        if per.window().is_some() && !matches!(holder, BudgetHolder::User(_)) {
+            return Err(BudgetError::WindowOfMany);
         }
         let mut transaction = self.begin_revision().await?;
         let Target { kind, id, owner } = target(&mut transaction, holder).await?;
@@ -274,6 +284,12 @@ impl Store {
             Some(amount) => {
                 if stored.is_none() {
                     refuse_crowd(&mut transaction).await?;
+                    if per.window().is_some() {
+                        let (windows,): (i64,) = transaction.query(COUNT_WINDOWS).bind(id).one().await?;
+                        if usize::try_from(windows).is_ok_and(|windows| windows >= Budget::WINDOWS_MAX) {
+                            return Err(BudgetError::TooManyWindows);
+                        }
+                    }
                 }
                 let set =
                     transaction.query(SET).bind(self.new_id()).bind(kind.as_str()).bind(id).bind(measure.as_str());

@@ -139,7 +139,39 @@ pub(crate) async fn a_budget_of_nobody_is_refused(world: &World) {
     let refused =
         store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, LimitPeriod::Day, huge).await;
     assert!(matches!(refused, Err(BudgetError::BudgetTooLarge)));
+    let session = LimitPeriod::parse("5h/first_use").unwrap();
+    let refused =
+        store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, session, Some(Amount(1))).await;
+    assert!(matches!(refused, Err(BudgetError::WindowOfMany)));
     assert_eq!(store.budgets().await.unwrap(), []);
+}
+
+pub(crate) async fn a_user_has_windows_from_its_creation_on(world: &World) {
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    let (secret, _) = key(&store, ada.id).await;
+    let holder = BudgetHolder::User(ada.id);
+    let set = async |per: &str| {
+        let per = LimitPeriod::parse(per).unwrap();
+        store.set_budget(&Actor::COMMAND, &holder, Measure::Credits, per, Some(Amount(400))).await
+    };
+    for per in ["week/subscription", "period", "5h/first_use"] {
+        assert!(set(per).await.unwrap(), "{per}");
+    }
+    let held = store.find_principal(secret.hash()).await.unwrap().unwrap().budgets.clone();
+    let mut held: Vec<String> = held.iter().map(|(id, _)| id.per.to_string()).collect();
+    held.sort();
+    let dates = store.subscription_dates(&[ada.id]).await.unwrap()[&ada.id];
+    let week = LimitPeriod::parse("week/subscription").unwrap().for_subscriber(dates).to_string();
+    let days = LimitPeriod::parse("period").unwrap().for_subscriber(dates).to_string();
+    let mut expected = vec!["5h/first_use".to_owned(), days, week];
+    expected.sort();
+    assert_eq!(held, expected);
+    assert_eq!(dates.since.0 % 60, 0, "an hour");
+    for hours in 1..=5 {
+        assert!(set(&format!("{hours}m/first_use")).await.unwrap());
+    }
+    assert!(matches!(set("9m/first_use").await, Err(BudgetError::TooManyWindows)));
 }
 
 pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {

@@ -53,6 +53,7 @@ behaviours! {
         budgets_are_read_by_page_and_by_whom_they_hold,
         a_change_of_a_budget_is_told_to_whom_it_holds,
         a_budget_of_nobody_is_refused,
+        a_user_has_windows_from_its_creation_on,
         a_principal_comes_with_what_holds_it,
     }
     users {

@@ -1,7 +1,8 @@
 //! Arguments of `tollgate budgets`.
 
 use access::amounts::usd;
-use access::{Amount, CalendarUnit, Credits, LimitPeriod, Measure, NanoUsd, Tokens};
+use access::{Amount, Credits, LimitPeriod, Measure, NanoUsd, Tokens, Zone};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::Place;
@@ -14,6 +15,9 @@ pub(super) const BUDGETS_EXAMPLES: &str = "Examples:
   # All users of a plan together
   tollgate budgets set --plan pro --credits 500000 --per day
   tollgate budgets set --global --money '50 USD' --per month
+  # A window of a user that opens with the first call
+  tollgate budgets set --user ada@example.com \\
+      --credits 400 --per 5h --from first_use
   # Remove a budget
   tollgate budgets set --user ada@example.com \\
       --none money --per day
@@ -48,11 +52,31 @@ pub(crate) struct SetBudget {
     pub(crate) scope: ScopeFlags,
     #[command(flatten)]
     pub(crate) amount: AmountFlags,
-    /// Period in UTC: `day`, `week` or `month`
-    #[arg(long, value_name = "PERIOD", value_parser = per)]
-    pub(crate) per: LimitPeriod,
+    /// Period: `day`, `week` or `month`; for a user also `period`, the paid one, or `1m` to `90d`
+    #[arg(long, value_name = "PERIOD")]
+    per: String,
+    /// Begin of a user's window: `first_use`, `calendar` or `subscription`
+    #[arg(long, value_name = "BEGIN")]
+    from: Option<String>,
+    /// Time zone of a user's days, weeks and months
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    timezone: Zone,
     #[command(flatten)]
     pub(crate) place: Place,
+}
+
+impl SetBudget {
+    /// Returns the period.
+    ///
+    /// # Errors
+    /// The words are those of no period.
+    pub(crate) fn period(&self) -> anyhow::Result<LimitPeriod> {
+        let Self { per, from, timezone, .. } = self;
+        let period = LimitPeriod::of_words(per, from.as_deref(), *timezone);
+        period.context(
+            "expected --per day, week or month; or for a user --per period, or 1m to 90d with --from first_use or subscription",
+        )
+    }
 }
 
 /// The scope of the budget.
@@ -113,6 +137,6 @@ fn measure(text: &str) -> Result<Measure, String> {
     Measure::parse(text).ok_or_else(|| "expected `money`, `credits` or `tokens`".to_owned())
 }
 
-fn per(text: &str) -> Result<LimitPeriod, String> {
-    CalendarUnit::parse(text).map(LimitPeriod::of_unit).ok_or_else(|| "expected `day`, `week` or `month`".to_owned())
+fn zone(name: &str) -> Result<Zone, String> {
+    Zone::parse(name).ok_or_else(|| "expected the name of a time zone, such as `Asia/Jakarta`".to_owned())
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use access::{Amount, Budget, BudgetScope, Clock, Day, Plan};
+use access::{Amount, Budget, BudgetScope, BudgetWindow, Clock, Minute, Plan, Timestamp, UserId};
 use anyhow::Context;
 use config::Flags;
 use meter::Period;
@@ -37,18 +37,19 @@ pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn set(store: &Store, SetBudget { scope, amount, per, .. }: &SetBudget) -> anyhow::Result<String> {
+async fn set(store: &Store, flags: &SetBudget) -> anyhow::Result<String> {
+    let per = flags.period()?;
+    let SetBudget { scope, amount, .. } = flags;
     let holder = holder(store, scope).await?;
     let (measure, amount) = amount.measure_and_amount().context("no amount was given")?;
     let of_plan = match (&scope.user, amount) {
-        (Some(name), Some(amount)) => lower(&user(store, name).await?.plan, Budget::new(measure, *per, amount)),
+        (Some(name), Some(amount)) => lower(&user(store, name).await?.plan, Budget::new(measure, per, amount)),
         (None, _) | (_, None) => String::new(),
     };
-    let changed = store.set_budget(&Actor::COMMAND, &holder, measure, *per, amount).await?;
+    let changed = store.set_budget(&Actor::COMMAND, &holder, measure, per, amount).await?;
     Ok(match (changed, amount) {
         (true, Some(amount)) => {
-            let amount = measure.written(amount);
-            format!("{amount} a {per}; running servers apply it within a second\n{of_plan}")
+            format!("{}; running servers apply it within a second\n{of_plan}", Budget::new(measure, per, amount))
         }
         (true, None) => "removed; running servers apply it within a second\n".to_owned(),
         (false, Some(_)) => format!("the budget has this amount already: nothing was changed\n{of_plan}"),
@@ -81,12 +82,12 @@ struct BudgetUsage {
 }
 
 async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
-    let today = Clock::system().now().day();
+    let now = Clock::system().now();
     let mut listed = Vec::new();
     let budgets = store.budgets().await?;
     let ids = store.scope_ids(budgets.iter().map(|stored| stored.scope)).await?;
     for stored in budgets {
-        listed.push(BudgetUsage::load(store, stored, today).await?);
+        listed.push(BudgetUsage::load(store, stored, now).await?);
     }
     Ok(match listed.as_slice() {
         all if json => {
@@ -99,8 +100,19 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
 }
 
 impl BudgetUsage {
-    async fn load(store: &Store, stored: StoredBudget, today: Day) -> anyhow::Result<Self> {
-        let period = Period::containing(stored.budget.per, today);
+    async fn load(store: &Store, mut stored: StoredBudget, now: Timestamp) -> anyhow::Result<Self> {
+        let user = UserId(stored.scope_id);
+        if stored.budget.per.is_of_subscription()
+            && let Some(dates) = store.subscription_dates(&[user]).await?.get(&user)
+        {
+            stored.budget = stored.budget.for_subscriber(*dates);
+        }
+        let per = stored.budget.per;
+        let open = match per.window().is_some_and(BudgetWindow::opens_with_use) {
+            true => store.open_window(stored.scope, per, Minute::containing(now)).await?,
+            false => None,
+        };
+        let period = open.unwrap_or_else(|| Period::containing(per, now));
         let spent = store.charge_of(stored.scope, period).await?.amount_of(stored.budget.measure);
         Ok(Self { stored, period, spent })
     }
@@ -175,7 +187,7 @@ mod tests {
         };
         let mut listed = BudgetUsage {
             stored,
-            period: Period::containing(LimitPeriod::Month, Day(20_777)),
+            period: Period::containing(LimitPeriod::Month, access::Day(20_777)),
             spent: Amount(1_250_000_000),
         };
         let line = listed.line(&ScopeIds::default());

@@ -207,8 +207,8 @@ impl From<BudgetError> for Problem {
             BudgetError::NoKey(error) => error.into(),
             BudgetError::NoUser(error) => error.into(),
             BudgetError::NoPlan(error) => error.into(),
-            BudgetError::BudgetTooLarge => refused(Refusal::Unprocessable, &error),
-            BudgetError::TooManyBudgets => refused(Refusal::Conflict, &error),
+            BudgetError::BudgetTooLarge | BudgetError::WindowOfMany => refused(Refusal::Unprocessable, &error),
+            BudgetError::TooManyBudgets | BudgetError::TooManyWindows => refused(Refusal::Conflict, &error),
             BudgetError::Database(error) => error.into(),
         }
     }

@@ -94,6 +94,16 @@ async fn a_budget_is_set_changed_listed_and_removed() {
     let budget = "plan/starter/tokens/day";
     assert_eq!(put(&world, &root, budget, &json!({"tokens": 7})).await.json()["tokens"], 7);
     assert_eq!(put(&world, &root, budget, &json!({"tokens": 8})).await.json()["tokens"], 8);
+    let window = format!("user/{}/credits/5h%2Ffirst_use", ada.user);
+    let set = put(&world, &root, &window, &json!({"credits": 400})).await.json();
+    assert_eq!((&set["per"], &set["remaining"]), (&json!("5h/first_use"), &json!(400)));
+    let week =
+        put(&world, &root, &format!("user/{}/credits/week%2Fsubscription", ada.user), &json!({"credits": 9})).await;
+    assert!(week.json()["per"].as_str().unwrap().starts_with("week/20"), "{}", week.json());
+    put(&world, &root, "global/-/credits/5h%2Ffirst_use", &json!({"credits": 1})).await.refuses(422, "unprocessable");
+    for window in ["credits/5h%2Ffirst_use", "credits/week%2Fsubscription"] {
+        assert_eq!(delete(&world, &root, &format!("user/{}/{window}", ada.user)).await.status, 204);
+    }
     assert_eq!(list(&world, &root, "").await["items"].as_array().unwrap().len(), 1);
 }
 
