@@ -6,7 +6,7 @@
 //! changes by users is [`audit`](store::audit).)
 //!
 //! Read in this order: `totals` (the compared columns), `sample` (the compared rows), `suspects` (the search for rows that may
-//! differ), `comparison` (the comparison), `subjects` (charges of clients without a user), `accounts` (leases), `unresolved` (facts
+//! differ), `comparison` (the comparison), `subjects` (charges of clients without a user), `windows`, `accounts` (leases), `unresolved` (facts
 //! to report that are no differences), `repair` (correction of totals from events), `recorded` (figures for comparison
 //! with a provider's).
 
@@ -21,6 +21,7 @@ mod subjects;
 mod suspects;
 mod totals;
 mod unresolved;
+mod windows;
 
 use std::time::Duration;
 
@@ -170,6 +171,8 @@ pub enum DifferencePlace {
         /// Id of the subject.
         subject: SubjectId,
     },
+    /// A window of a user, or of a subject without a user.
+    Window(CounterId),
     /// All users together on one day.
     Day(Day),
     /// A budget that nodes share, in one period.
@@ -283,6 +286,7 @@ impl Ledger {
         for days in compared.map(|days| sample.ranges(days)).unwrap_or_default() {
             comparison::compare_plans(&mut snapshot, days, &mut found).await?;
             subjects::compare(&mut snapshot, days, &mut found).await?;
+            windows::compare(&mut snapshot, days, &mut found).await?;
         }
         accounts::compare(&mut snapshot, days, &mut found).await?;
         snapshot.rollback().await?;
@@ -315,7 +319,14 @@ impl Ledger {
 /// Returns every SQL text that this module and its parts build.
 #[cfg(test)]
 pub(crate) fn texts() -> Vec<String> {
-    let lists = [STATEMENTS, comparison::STATEMENTS, accounts::STATEMENTS, unresolved::STATEMENTS, repair::STATEMENTS];
+    let lists = [
+        STATEMENTS,
+        comparison::STATEMENTS,
+        accounts::STATEMENTS,
+        unresolved::STATEMENTS,
+        repair::STATEMENTS,
+        windows::STATEMENTS,
+    ];
     let fixed = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned());
     fixed.chain(totals::texts()).chain(subjects::texts()).chain(recorded::texts()).collect()
 }

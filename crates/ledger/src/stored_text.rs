@@ -1,6 +1,7 @@
 //! The part of an external text that fits into a column.
 
 pub(crate) mod refused_limits;
+pub(crate) mod windows;
 
 /// Maximum number of bytes of a name; clients also choose the length.
 const NAME_BYTES_MAX: usize = 200;

@@ -8,6 +8,7 @@ use store::sql::micros;
 use crate::ingest::attempt_sums::{cost, own_cost, usage};
 use crate::ingest::names::{BatchNames, NameKind};
 use crate::skipped_targets;
+use crate::stored_text::{refused_limits, windows};
 use crate::usage_totals::UsageTotals;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
@@ -40,6 +41,8 @@ pub(crate) struct CountedEvent<'a> {
     pub(crate) skipped: Option<String>,
     /// The limit that refused the request as the store keeps it.
     pub(crate) refused_limit: Option<String>,
+    /// The windows in which the request counts as the store keeps them.
+    pub(crate) windows: Option<String>,
     /// Amounts of the request in totals, if it counts.
     totals: UsageTotals,
 }
@@ -214,7 +217,8 @@ impl<'a> CountedEvent<'a> {
             cost,
             own_cost: own_cost(&event.attempts),
             skipped: skipped_targets::stored(&event.origin.skipped),
-            refused_limit: event.origin.refused_limit.as_deref().map(crate::stored_text::refused_limits::stored),
+            refused_limit: event.origin.refused_limit.as_deref().map(refused_limits::stored),
+            windows: windows::stored(&event.windows),
             totals: totals(event, usage, cost),
         }
     }

@@ -20,7 +20,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
             "first_byte_us", "upstream_us",
         ]
         ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session_id", "cache", "trace_id", "skipped",
-            "own_cost_nano", "own_charged_nano", "refused_limit",]
+            "own_cost_nano", "own_charged_nano", "refused_limit", "windows",]
     ),
     &[
         ("id", SqlType::Uuid),
@@ -28,6 +28,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
         ("trace_id", SqlType::Uuid),
         ("skipped", SqlType::Text),
         ("refused_limit", SqlType::Text),
+        ("windows", SqlType::Text),
         ("plan_id", SqlType::Uuid),
         ("format", SqlType::Text),
         ("streamed", SqlType::Boolean),
@@ -40,7 +41,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ],
     "ON CONFLICT (id) DO NOTHING",
 )
-.with_added(3)
+.with_added(4)
 .with_usual(&[
     ("subject_no", UsualValue::Null),
     ("status", UsualValue::Bigint(200)),
@@ -66,6 +67,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ("own_cost_nano", UsualValue::Null),
     ("own_charged_nano", UsualValue::Null),
     ("refused_limit", UsualValue::Null),
+    ("windows", UsualValue::Null),
 ]);
 
 /// One row per attempt, for requests with several attempts.

@@ -89,6 +89,7 @@ fn event() -> UsageEvent {
             refused_limit: refused_limits::of_stored(Some("[2,3,null,86400,35,36,1,99]")).map(Box::new),
             ..RequestOrigin::default()
         },
+        windows: crate::stored_text::windows::of_stored("5h/first_use@7-307").collect(),
         ..fixture::event(id(), Some(caller), Timestamp(33))
     }
 }
@@ -191,7 +192,7 @@ async fn each_figure_stands_in_its_column() {
          billed_quantity=3 reasoning_tokens=- searches=51 maps_prompts=52 maps_queries=53 containers=54 file_searches=55
          cost_nano=46 cost_unknown=- price_no=v1 first_byte_us=47 upstream_us=48 label_set_no=0 client=0 tools=0 session_id=- cache=0 trace_id=08080808080808080808080808080808
          skipped=[[\"openai\",\"gpt\",\"cooldown\",0]] own_cost_nano=- own_charged_nano=-
-         refused_limit=[2,3,null,86400,35,36,1,99]",
+         refused_limit=[2,3,null,86400,35,36,1,99] windows=5h/first_use@7-307",
     );
         let days = table(&store, "daily_usage").await;
         expect(

@@ -449,6 +449,7 @@ fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
     row.put(trace.map(|trace| Uuid::from_bytes(trace.0))).put(counted.skipped.as_deref());
     let own_charged = Some(event.charge.own_money().0).filter(|own| *own != NanoUsd::ZERO.0);
     row.put(counted.own_cost.map(|cost| cost.0)).put(own_charged).put(counted.refused_limit.as_deref());
+    row.put(counted.windows.as_deref());
 }
 
 /// Adds the columns from `credits` to `unpriced_requests`.

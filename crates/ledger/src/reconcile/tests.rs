@@ -207,3 +207,29 @@ async fn what_providers_answered_is_told_by_day_and_model() {
         assert_eq!(Ledger::new(store.clone()).recorded(Days { first: TODAY, last: TODAY }).await.unwrap(), []);
     }
 }
+
+#[tokio::test]
+async fn windows_are_added_up_again_from_the_events_that_name_them() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let mut node = IngestNode::join(&store, database.folder.path()).await;
+        let mut made = UsageFixture::starting_on(TODAY);
+        let window = |per: &str, hours: u32| {
+            let begin = TODAY.0 * 1_440 + 60;
+            let per = access::LimitPeriod::parse(per).unwrap();
+            meter::Period::between(per, access::Minute(begin), access::Minute(begin + hours * 60))
+        };
+        let [session, week] = [window("5h/first_use", 5), window("week/Asia/Jakarta", 168)];
+        for key in [1, 2] {
+            let event = made.event(Some(caller(1, key)), vec![attempt(1)]);
+            node.write(&[Record::Event(UsageEvent { windows: vec![session, week], ..event })]).await;
+        }
+        assert_eq!(differences(&store).await, []);
+        tell(&store, "UPDATE window_usage SET credits = credits + 1").await;
+        // The week ends after the compared days.
+        let [found] = <[Difference; 1]>::try_from(differences(&store).await).unwrap();
+        let DifferencePlace::Window(cell) = found.place else { panic!("{found:?}") };
+        assert_eq!((cell.period, found.measure), (session, "credits"));
+        assert_eq!(found.found.1, found.expected.1 + 1);
+    }
+}

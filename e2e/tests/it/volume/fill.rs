@@ -13,7 +13,7 @@ const DOUBLED: &str = "
     upstream_id, price_no, first_byte_us, upstream_us, usage_source, input_tokens, cached_input_tokens, cache_write_short_tokens,
     cache_write_long_tokens, output_tokens, reasoning_tokens, audio_input_tokens, image_input_tokens, audio_output_tokens, image_output_tokens,
     billed_unit, billed_quantity, searches, maps_prompts, maps_queries, containers, file_searches, cost_nano, cost_unknown, label_set_no, client,
-    tools, session_id, cache, trace_id, skipped, created_at, updated_at, own_cost_nano, own_charged_nano, refused_limit
+    tools, session_id, cache, trace_id, skipped, created_at, updated_at, own_cost_nano, own_charged_nano, refused_limit, windows
     FROM (SELECT e.*, last + e.rowid AS copied, started_at / 3600000000 * 3600000000 + (last + e.rowid) * 3000 AS at
         FROM usage_events e, (SELECT max(rowid) AS last FROM usage_events) AS stored ORDER BY e.rowid) AS copies;
     UPDATE daily_usage SET requests = requests * 2, credits = credits * 2, input_tokens = input_tokens * 2, cached_input_tokens = cached_input_tokens * 2, cache_write_short_tokens = cache_write_short_tokens * 2, cache_write_long_tokens = cache_write_long_tokens * 2, output_tokens = output_tokens * 2, reasoning_tokens = reasoning_tokens * 2, cost_nano = cost_nano * 2, unpriced_requests = unpriced_requests * 2, charged_tokens = charged_tokens * 2, charged_nano = charged_nano * 2;
@@ -34,7 +34,7 @@ const EARLIER_DAYS: &str = "
     upstream_id, price_no, first_byte_us, upstream_us, usage_source, input_tokens, cached_input_tokens, cache_write_short_tokens,
     cache_write_long_tokens, output_tokens, reasoning_tokens, audio_input_tokens, image_input_tokens, audio_output_tokens, image_output_tokens,
     billed_unit, billed_quantity, searches, maps_prompts, maps_queries, containers, file_searches, cost_nano, cost_unknown, label_set_no, client,
-    tools, session_id, cache, trace_id, skipped, created_at, updated_at, own_cost_nano, own_charged_nano, refused_limit
+    tools, session_id, cache, trace_id, skipped, created_at, updated_at, own_cost_nano, own_charged_nano, refused_limit, windows
     FROM (SELECT e.*, e.rowid AS copied, started_at - back * 86400000000 AS at, day - back AS on_day
         FROM copied_days, usage_events e WHERE day = newest ORDER BY back DESC, e.rowid) AS copies;
     INSERT INTO daily_usage (id, user_no, key_no, node_id, day, requests, credits, input_tokens, cached_input_tokens, cache_write_short_tokens, cache_write_long_tokens, output_tokens, reasoning_tokens, cost_nano, unpriced_requests, charged_tokens, charged_nano, created_at, updated_at)

@@ -1,6 +1,6 @@
 //! Recorded charges of windows that are no UTC day, week or month.
 
-use access::{BudgetScope, LimitPeriod, Minute, UserNo};
+use access::{BudgetScope, LimitPeriod, Minute, SubjectId, UserNo};
 use meter::{Charge, Period};
 use uuid::Uuid;
 
@@ -26,6 +26,15 @@ pub fn owner_id(scope: BudgetScope) -> Option<Uuid> {
         BudgetScope::User(UserNo(no)) => Some(Uuid::from_u128(u128::from(no.unsigned_abs()))),
         BudgetScope::Subject(subject) => Some(subject.0),
         BudgetScope::Key(_) | BudgetScope::Plan(_) | BudgetScope::Global => None,
+    }
+}
+
+/// Returns the scope of an owner in the store. The id of a subject is larger than each number of a user.
+#[must_use]
+pub fn owner_of(id: Uuid) -> BudgetScope {
+    match i64::try_from(id.as_u128()) {
+        Ok(no) => BudgetScope::User(UserNo(no)),
+        Err(_) => BudgetScope::Subject(SubjectId(id)),
     }
 }
 

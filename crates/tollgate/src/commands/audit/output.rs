@@ -109,7 +109,7 @@ fn difference(difference: &Difference, ids: &ScopeIds) -> String {
         }
         DifferencePlace::Subject { day, subject } => format!("{day} {}", subject_name(*subject, ids)),
         DifferencePlace::Day(day) => format!("{day} all plans"),
-        DifferencePlace::BudgetAccount(cell) => of_what(*cell, ids),
+        DifferencePlace::BudgetAccount(cell) | DifferencePlace::Window(cell) => of_what(*cell, ids),
         DifferencePlace::Lease { cell, node, incarnation } => {
             format!("lease of node {node}, incarnation {incarnation}, of {}", of_what(*cell, ids))
         }
@@ -148,7 +148,9 @@ fn unusable_line(lease: &OpenLease, ids: &ScopeIds) -> String {
 /// Returns every scope of a budget in the report.
 pub(super) fn scopes(AuditReport { found, unusable, .. }: &AuditReport) -> Vec<BudgetScope> {
     let of_place = |difference: &Difference| match difference.place {
-        DifferencePlace::BudgetAccount(cell) | DifferencePlace::Lease { cell, .. } => Some(cell.budget.scope),
+        DifferencePlace::BudgetAccount(cell) | DifferencePlace::Window(cell) | DifferencePlace::Lease { cell, .. } => {
+            Some(cell.budget.scope)
+        }
         DifferencePlace::Plan { plan, .. } => Some(BudgetScope::Plan(plan)),
         DifferencePlace::Subject { subject, .. } => Some(BudgetScope::Subject(subject)),
         DifferencePlace::Key { .. }
@@ -231,6 +233,7 @@ fn difference_in_json(difference: &Difference, ids: &ScopeIds) -> Value {
         }
         DifferencePlace::Day(day) => json!({"of": "plans", "day": day.to_string()}),
         DifferencePlace::BudgetAccount(cell) => json!({"of": "budget", "budget": of_what(*cell, ids)}),
+        DifferencePlace::Window(cell) => json!({"of": "window", "budget": of_what(*cell, ids)}),
         DifferencePlace::Lease { cell, node, incarnation } => {
             json!({"of": "lease", "budget": of_what(*cell, ids), "node": node, "incarnation": incarnation})
         }
