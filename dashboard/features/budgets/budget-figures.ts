@@ -64,26 +64,42 @@ export function utcPeriod(per: string): UtcPeriod | undefined {
   return PERIODS.find((known) => known === per);
 }
 
-/** A window is `5h/first_use` or `week/Asia/Jakarta`: its length, and when it begins. */
-function windowParts(per: string): { length: string; zone: string | undefined } {
-  const [length = per, ...from] = per.split("/");
+type WindowStart = "first_use" | "calendar" | "subscription";
+
+/**
+ * A window is its length, and when it begins: `5h/first_use`, `week/Asia/Jakarta`, `week/subscription` (of a user
+ * `week/2026-11-30T14:00Z`), or `period` (of a user `period/30`).
+ */
+function windowParts(per: string): { length: string; start: WindowStart; zone: string } {
+  const [first = per, ...from] = per.split("/");
+  // A week that does not begin on Monday: `week-from-sunday/Asia/Jakarta`.
+  const length = first.replace(/-from-.*/, "");
   const zone = from.join("/");
-  return { length, zone: zone === "first_use" || zone === "" ? undefined : zone };
+  const isOfSubscription = length === "period" || zone === "subscription" || /^\d/.test(zone);
+  const start = isOfSubscription ? "subscription" : zone === "first_use" ? "first_use" : "calendar";
+  return { length, start, zone };
 }
 
-/** The measure and the period in words: `Credits a day`, `Credits per 5h from first use`. */
-export function ruleText(budget: Pick<Budget, "money" | "credits" | "tokens" | "per">, t: Messages): string {
-  const measure = t.budgets.measures[measureOf(budget)];
-  const utc = utcPeriod(budget.per);
-  if (utc) return t.budgets.per[utc](measure);
-  const { length, zone } = windowParts(budget.per);
+/** The name, the measure and the period in words: `Credits a day`, `session: Credits per 5h from first use`. */
+export function ruleText(budget: Pick<Budget, "money" | "credits" | "tokens" | "per" | "quota">, t: Messages): string {
+  const rule = lengthText(t.budgets.measures[measureOf(budget)], budget.per, t);
+  return budget.quota ? t.budgets.named(budget.quota, rule) : rule;
+}
+
+function lengthText(measure: string, per: string, t: Messages): string {
+  const { length, start, zone } = windowParts(per);
   const calendar = utcPeriod(length);
-  return zone && calendar ? t.budgets.windowOfZone(t.budgets.per[calendar](measure), zone) : t.budgets.windowOfUse(measure, length);
+  const plain = calendar ? t.budgets.per[calendar](measure) : t.budgets.perLength(measure, length);
+  if (length === "period") return t.budgets.perPeriod(measure);
+  if (start === "subscription") return t.budgets.sinceSubscription(plain);
+  if (start === "first_use") return t.budgets.windowOfUse(measure, length);
+  return zone ? t.budgets.windowOfZone(plain, zone) : plain;
 }
 
 /** The period after an amount: `a day`, `per 5h`. */
 export function perText(per: string, t: Messages): string {
   const { length } = windowParts(per);
+  if (length === "period") return t.budgets.shortPeriod;
   const period = utcPeriod(length);
   return period ? t.budgets.perShort[period] : t.budgets.shortWindow(length);
 }
@@ -94,14 +110,19 @@ const LENGTHS_MS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_
 export function lengthMs(per: string): number {
   const { length } = windowParts(per);
   const days: Record<UtcPeriod, number> = { day: 1, week: 7, month: 30 };
-  const period = utcPeriod(length);
+  // A paid period is a month or a year: `period/30`, `period/02-29`.
+  const period = length === "period" ? "month" : utcPeriod(length);
+  if (/^period\/\d+-/.test(per)) return 365 * 86_400_000;
   if (period) return days[period] * 86_400_000;
   return Number.parseInt(length, 10) * (LENGTHS_MS[length.slice(-1)] ?? 0);
 }
 
-/** The path of a budget that was set over the API, which has a UTC period. */
+/** The path of a budget that was set over the API. A window of a user's subscription is set as that of any user. */
 export function pathOf(budget: Budget): BudgetPath {
-  return { dimension: budget.dimension, id: budget.id ?? "-", measure: measureOf(budget), per: utcPeriod(budget.per) ?? "month" };
+  const { length, start } = windowParts(budget.per);
+  const ofSubscription = length === "period" ? length : `${length}/subscription`;
+  const per = start === "subscription" ? ofSubscription : budget.per;
+  return { dimension: budget.dimension, id: budget.id ?? "-", measure: measureOf(budget), per };
 }
 
 /** What a person types for an amount: digits, and for money at most nine decimals. */

@@ -36,7 +36,8 @@ export interface BudgetPath {
   dimension: Schemas["BudgetDimension"];
   id: string;
   measure: "money" | "credits" | "tokens";
-  per: "day" | "week" | "month";
+  /** `day`, `week` or `month`, or a window of a user. */
+  per: string;
 }
 
 interface Changes {

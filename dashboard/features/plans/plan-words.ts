@@ -6,7 +6,7 @@ import type { Messages } from "@/messages/en";
 /** A budget of a plan in a few words. */
 export function budgetText(budget: PlanBudget, t: Messages, format: Format): string {
   const measure = measureOf(budget);
-  const per = perText(budget.per, t);
+  const per = perText(budget.per, t) + (budget.name ? ` (${budget.name})` : "");
   if (measure === "money") return `${format.unitPrice((budget.money ?? "0").replace(/ USD$/, ""), "USD")} ${per}`;
   return `${format.whole(budget[measure] ?? 0)} ${t.budgets.units[measure]} ${per}`;
 }
