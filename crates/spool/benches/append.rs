@@ -266,7 +266,7 @@ fn event(n: u32) -> UsageEvent {
         started_at: Timestamp(1_760_000_000_000_000),
         day: Day(20_370),
         windows: Vec::new(),
-        charge: Charge::credits(Credits(1)),
+        charge: Charge::credits(Credits::whole(1)),
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),

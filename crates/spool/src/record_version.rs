@@ -9,7 +9,7 @@ pub struct RecordVersion(u8);
 
 impl RecordVersion {
     /// The version that this release writes.
-    pub(crate) const CURRENT: Self = Self::new(1, 6);
+    pub(crate) const CURRENT: Self = Self::new(1, 7);
 
     const fn new(major: u8, minor: u8) -> Self {
         Self(major << 4 | minor & 0xf)

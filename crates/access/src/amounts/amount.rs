@@ -5,12 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Units of a plan's quota; a request costs the credits of its model or route.
+/// Millionths of a credit, the unit of a plan's quota. A request costs the credits of its route or model, or those of its
+/// tokens.
 ///
-/// The configuration bounds the credits of one request to 32 bits. Quotas and sums need 64 bits, as in the store and in
-/// records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+/// In text and in JSON it is a decimal number of credits with at most six places: `12`, `0.25`. Limits are whole credits;
+/// usage may have a fraction. The store holds up to `i64::MAX` micro-credits, which are 9,223,372,036,854 credits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct Credits(pub u64);
 
@@ -26,8 +26,8 @@ pub struct Tokens(pub u64);
 #[repr(transparent)]
 pub struct NanoUsd(pub i64);
 
-/// An amount of a budget, in the unit of the budget's measure: credits, tokens or nano-USD. A negative amount does not
-/// exist.
+/// An amount of a budget, in the unit of the budget's measure: micro-credits, tokens or nano-USD. A negative amount does
+/// not exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[repr(transparent)]
@@ -68,6 +68,27 @@ unsigned_arithmetic!(Tokens);
 unsigned_arithmetic!(Amount);
 
 impl Credits {
+    /// Micro-credits in a credit.
+    pub const MICRO: u64 = 1_000_000;
+
+    /// Returns a number of whole credits, limited to the range of `u64` micro-credits.
+    #[must_use]
+    pub const fn whole(credits: u64) -> Self {
+        Self(credits.saturating_mul(Self::MICRO))
+    }
+
+    /// Returns the number of whole credits, rounded down.
+    #[must_use]
+    pub const fn rounded_down(self) -> u64 {
+        self.0 / Self::MICRO
+    }
+
+    /// Returns the number of whole credits, rounded up.
+    #[must_use]
+    pub const fn rounded_up(self) -> u64 {
+        self.0.div_ceil(Self::MICRO)
+    }
+
     /// Returns the product, limited to the range of `u64`.
     #[must_use]
     pub const fn saturating_mul(self, count: u64) -> Self {
@@ -201,6 +222,5 @@ mod tests {
     #[test]
     fn divisions_by_zero_give_nothing() {
         assert_eq!((Amount(7).part(2), Amount(7).part(0)), (Amount(3), Amount::ZERO));
-        assert_eq!((Credits(7).requests_of(Credits(2)), Credits(7).requests_of(Credits(0))), (3, 0));
     }
 }

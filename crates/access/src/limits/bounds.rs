@@ -20,9 +20,9 @@ pub const BOUND_CHARS_MAX: usize = 200;
 const MAPPED_BITS: u8 = 96;
 
 /// Restrictions of one key, in addition to its user's plan. A field that is `None` restricts nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct KeyBounds {
-    /// A quota of this key, in credits per UTC day; the user's quota applies as well.
+    /// A quota of this key, in whole credits per UTC day; the user's quota applies as well.
     pub credits_per_day: Option<Credits>,
     /// Maximum requests per minute; the plan's limit applies as well.
     pub requests_per_minute: Option<NonZeroU32>,
@@ -34,7 +34,7 @@ pub struct KeyBounds {
     pub addresses: Option<Vec<IpNet>>,
     /// What the key may call of the admin API. `None` is the default: [`ControlScope::Own`] if the key has another
     /// restriction, otherwise everything of its user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<ControlScope>,
 }
 
@@ -76,7 +76,7 @@ impl ControlScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum UnfitBound {
     /// The quota exceeds the maximum of a plan.
-    #[error("credits_per_day must be at most {}", Plan::CREDITS_MAX.0)]
+    #[error("credits_per_day must be at most {}", Plan::CREDITS_MAX)]
     Credits,
     /// The rate exceeds the maximum of a plan.
     #[error("requests_per_minute must be at most {}", Plan::REQUESTS_MAX)]
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_restricted_key_sees_itself_unless_its_scope_says_otherwise() {
         let free = KeyBounds::default();
-        let limited = KeyBounds { credits_per_day: Some(Credits(1)), ..free.clone() };
+        let limited = KeyBounds { credits_per_day: Some(Credits::whole(1)), ..free.clone() };
         assert_eq!((free.control_scope(), limited.control_scope()), (None, Some(ControlScope::Own)));
         for scope in ControlScope::ALL {
             for bounds in [&free, &limited] {

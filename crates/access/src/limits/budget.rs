@@ -33,7 +33,7 @@ pub enum BudgetScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// Credits, as routes and models define them per request.
+    /// Micro-credits of routes, models and tokens. Limits are whole credits.
     Credits,
     /// Tokens of all classes, added up.
     Tokens,
@@ -111,11 +111,31 @@ impl Measure {
         matches!(self, Self::Credits) && matches!(per, LimitPeriod::Day | LimitPeriod::Window(_))
     }
 
-    /// Formats an amount for people: `5 USD`, `100 credits`.
+    /// Returns the limit of this number of credits, tokens or nano-USD: the units of the configuration, of the API and of
+    /// stored limits.
+    #[must_use]
+    pub const fn limit_of(self, units: u64) -> Amount {
+        match self {
+            Self::Credits => Amount::of_credits(Credits::whole(units)),
+            Self::Tokens | Self::Money => Amount(units),
+        }
+    }
+
+    /// Returns the number of credits, tokens or nano-USD of a limit. Credits are rounded down.
+    #[must_use]
+    pub const fn units_of(self, limit: Amount) -> u64 {
+        match self {
+            Self::Credits => limit.credits().rounded_down(),
+            Self::Tokens | Self::Money => limit.0,
+        }
+    }
+
+    /// Formats an amount for people: `5 USD`, `100 credits`, `0.25 credits`.
     #[must_use]
     pub fn written(self, amount: Amount) -> String {
         match self {
-            Self::Credits | Self::Tokens => format!("{} {}", amount.0, self.as_str()),
+            Self::Credits => format!("{} {}", amount.credits(), self.as_str()),
+            Self::Tokens => format!("{} {}", amount.0, self.as_str()),
             Self::Money => usd::written_money(amount.money()),
         }
     }
@@ -246,22 +266,44 @@ impl<'de> Deserialize<'de> for LimitPeriod {
     }
 }
 
-/// The maximum of a measure in a period, without a scope.
+/// The maximum of a measure in a period, without a scope. In JSON, its amount is a number of credits, tokens or nano-USD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "StoredBudget", into = "StoredBudget")]
 pub struct Budget {
     /// The unit of the budget.
     pub measure: Measure,
     /// The period of the budget.
     pub per: LimitPeriod,
-    /// The maximum amount; 0 admits only requests without a cost.
+    /// The maximum amount; 0 admits only requests without a cost. An amount of credits is whole.
     pub amount: Amount,
     /// The name that the operator gives it; without one, its measure and period are its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<QuotaName>,
 }
 
+/// A budget in the units of the store: see [`Measure::limit_of`].
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredBudget {
+    measure: Measure,
+    per: LimitPeriod,
+    amount: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<QuotaName>,
+}
+
+impl From<StoredBudget> for Budget {
+    fn from(StoredBudget { measure, per, amount, name }: StoredBudget) -> Self {
+        Self { measure, per, amount: measure.limit_of(amount), name }
+    }
+}
+
+impl From<Budget> for StoredBudget {
+    fn from(Budget { measure, per, amount, name }: Budget) -> Self {
+        Self { measure, per, amount: measure.units_of(amount), name }
+    }
+}
+
 impl Budget {
-    /// The largest amount that the store's integers can represent.
+    /// The largest amount that the store's integers can represent, in micro-credits, tokens or nano-USD.
     pub const AMOUNT_MAX: Amount = Amount(i64::MAX.unsigned_abs());
 
     /// Maximum number of windows of a plan, and of those that a user has besides.
@@ -337,7 +379,7 @@ mod tests {
 
     #[test]
     fn budgets_of_one_scope_are_in_order_and_each_once() {
-        let budget = |measure, per, amount| Budget::new(measure, per, Amount(amount));
+        let budget = |measure: Measure, per, units| Budget::new(measure, per, measure.limit_of(units));
         let credits = budget(Measure::Credits, LimitPeriod::Month, 5);
         let money = budget(Measure::Money, LimitPeriod::Day, 12_500_000_000);
         assert!(Budget::are_fit(&[]) && Budget::are_fit(&[credits, money]));
@@ -350,13 +392,13 @@ mod tests {
     #[test]
     fn budgets_of_windows_are_told_and_stored_with_their_windows() {
         let per = LimitPeriod::Window(BudgetWindow::first_use(300).unwrap());
-        let session = Budget::new(Measure::Credits, per, Amount(400));
+        let session = Budget::new(Measure::Credits, per, Measure::Credits.limit_of(400));
         assert_eq!(session.to_string(), "400 credits per 5h from first use");
         let week = Budget { per: LimitPeriod::parse("week/Asia/Jakarta").unwrap(), ..session };
         assert_eq!(week.to_string(), "400 credits a week in Asia/Jakarta");
         let stored = serde_json::to_string(&[session, week]).unwrap();
         assert!(
-            stored.contains(r#""per":"5h/first_use""#) && stored.contains(r#""per":"week/Asia/Jakarta""#),
+            stored.contains(r#""per":"5h/first_use","amount":400}"#) && stored.contains(r#""per":"week/Asia/Jakarta""#),
             "{stored}"
         );
         assert_eq!(serde_json::from_str::<Vec<Budget>>(&stored).unwrap(), [session, week]);

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::amounts::amount::Credits;
 use crate::limits::budget::{Budget, LimitPeriod, Measure};
@@ -10,11 +10,11 @@ use crate::limits::quota_name::QuotaName;
 use crate::limits::subscription_window::SubscriptionDates;
 
 /// The limits of a plan. `None` means unlimited.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The unique name, in lowercase: `starter`.
     pub name: String,
-    /// The quota of each user per UTC day, for all of their keys together.
+    /// The quota of each user per UTC day, in whole credits, for all of their keys together.
     pub credits_per_day: Option<Credits>,
     /// Maximum requests per minute of each user, for all of their keys together; the burst has the same size.
     pub requests_per_minute: Option<NonZeroU32>,
@@ -52,8 +52,8 @@ impl LongPeriods {
 const NAME_LEN_MAX: usize = 64;
 
 impl Plan {
-    /// Maximum credits per day.
-    pub const CREDITS_MAX: Credits = Budget::AMOUNT_MAX.credits();
+    /// Maximum credits per day: the largest whole number of credits that the store can represent.
+    pub const CREDITS_MAX: Credits = Credits::whole(Budget::AMOUNT_MAX.credits().rounded_down());
     /// Maximum requests per minute: the maximum of the API's `int32`.
     pub const REQUESTS_MAX: NonZeroU32 = match NonZeroU32::new(i32::MAX.unsigned_abs()) {
         Some(most) => most,
@@ -98,7 +98,7 @@ impl Plan {
     pub fn subject_credits_per_day(&self) -> Option<Credits> {
         self.subject_quotas()
             .filter(|budget| budget.per == LimitPeriod::Day)
-            .map(|budget| Credits(budget.amount.0))
+            .map(|budget| budget.amount.credits())
             .min()
     }
 
@@ -129,22 +129,21 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Amount;
 
     #[test]
     fn the_smaller_of_quota_and_budget_limits_the_day_of_a_client_without_a_user() {
-        let budget = |measure, per, amount| Budget::new(measure, per, Amount(amount));
+        let budget = |measure: Measure, per, units| Budget::new(measure, per, measure.limit_of(units));
         let plan = |quota: Option<u64>, budgets| Plan {
-            credits_per_day: quota.map(Credits),
+            credits_per_day: quota.map(Credits::whole),
             budgets,
             ..Plan::unlimited("partner")
         };
         let of_day = budget(Measure::Credits, LimitPeriod::Day, 50);
         let others =
             vec![budget(Measure::Tokens, LimitPeriod::Day, 1), budget(Measure::Credits, LimitPeriod::Month, 2)];
-        assert_eq!(plan(Some(100), vec![of_day]).subject_credits_per_day(), Some(Credits(50)));
-        assert_eq!(plan(Some(20), vec![of_day]).subject_credits_per_day(), Some(Credits(20)));
-        assert_eq!(plan(None, vec![of_day]).subject_credits_per_day(), Some(Credits(50)));
+        assert_eq!(plan(Some(100), vec![of_day]).subject_credits_per_day(), Some(Credits::whole(50)));
+        assert_eq!(plan(Some(20), vec![of_day]).subject_credits_per_day(), Some(Credits::whole(20)));
+        assert_eq!(plan(None, vec![of_day]).subject_credits_per_day(), Some(Credits::whole(50)));
         assert_eq!(plan(None, others).subject_credits_per_day(), None);
     }
 }

@@ -60,8 +60,8 @@ pub enum LimitUnit {
     Requests,
     /// Requests that are in flight.
     InFlight,
-    /// Credits of routes and models.
-    Credits,
+    /// Whole credits, in records of releases before micro-credits.
+    WholeCredits,
     /// Tokens of all classes.
     Tokens,
     /// Tokens of the input.
@@ -70,6 +70,8 @@ pub enum LimitUnit {
     OutputTokens,
     /// Billionths of a US dollar.
     Money,
+    /// Millionths of the credits of routes, models and tokens.
+    Credits,
 }
 
 /// Numbers and words of the enums in this module: a number never changes its meaning.
@@ -121,11 +123,12 @@ numbered! {
         Other = 0 "other",
         Requests = 1 "requests",
         InFlight = 2 "requests_in_flight",
-        Credits = 3 "credits",
+        WholeCredits = 3 "credits",
         Tokens = 4 "tokens",
         InputTokens = 5 "input_tokens",
         OutputTokens = 6 "output_tokens",
         Money = 7 "money",
+        Credits = 8 "credits",
     }
 }
 
@@ -259,7 +262,7 @@ mod tests {
         for (number, unit) in (0..).zip(LimitUnit::ALL) {
             assert_eq!((unit.number(), LimitUnit::of_number(number)), (number, *unit));
         }
-        assert_eq!((LimitOwner::of_number(7), LimitUnit::of_number(8)), (LimitOwner::Other, LimitUnit::Other));
+        assert_eq!((LimitOwner::of_number(7), LimitUnit::of_number(9)), (LimitOwner::Other, LimitUnit::Other));
     }
 
     #[test]

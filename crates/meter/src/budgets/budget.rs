@@ -2,12 +2,11 @@
 
 pub use access::limits::budget::{BudgetId, BudgetScope, LimitPeriod, Measure};
 use access::{Amount, Credits, NanoUsd, Tokens};
-use serde::{Deserialize, Serialize};
 
 /// The amounts that a request uses, or may use at most. A budget takes the amount of its measure.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Charge {
-    /// The amount of credits.
+    /// The amount of credits, in micro-credits.
     pub credits: Credits,
     /// The amount of tokens.
     pub tokens: Tokens,

@@ -35,7 +35,7 @@ fn opened(id: Uuid) -> OpenRequest {
         started_at: Timestamp(1),
         day: Day(1),
         windows: Vec::new(),
-        reserved: Charge { credits: Credits(1), tokens: Tokens(1), ..Charge::money(NanoUsd(1)) },
+        reserved: Charge { credits: Credits::whole(1), tokens: Tokens(1), ..Charge::money(NanoUsd(1)) },
         route: "r".into(),
         format: None,
         model: None,

@@ -8,7 +8,8 @@ use super::wire::{Field, InvalidPayload, PayloadReader};
 
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct ChargePayload {
-    credits: Credits,
+    /// Whole credits, rounded down; [`fraction_field`] has the rest.
+    credits: u64,
     tokens: Tokens,
     /// Unsigned in the frozen base; a charge is never negative.
     nano_usd: Amount,
@@ -17,10 +18,25 @@ pub(super) struct ChargePayload {
 impl ChargePayload {
     /// Reads the amounts of a charge.
     pub(super) fn read(reader: &mut PayloadReader<'_>) -> Result<Self, InvalidPayload> {
-        let credits = Credits(reader.number()?);
+        let credits = reader.number()?;
         let tokens = Tokens(reader.number()?);
         Ok(Self { credits, tokens, nano_usd: Amount(reader.number()?) })
     }
+}
+
+/// Returns the value of the field of the fraction of a credit, in micro-credits; `None` without a fraction.
+pub(super) fn fraction_field(credits: Credits) -> Option<u32> {
+    u32::try_from(credits.0 % Credits::MICRO).ok().filter(|micro| *micro > 0)
+}
+
+/// Adds a field of the fraction of a credit to the whole credits of a base.
+pub(super) fn read_fraction(credits: &mut Credits, field: Field<'_>) -> Result<(), InvalidPayload> {
+    let micro: u32 = field.value()?;
+    if u64::from(micro) >= Credits::MICRO {
+        return Err(InvalidPayload);
+    }
+    *credits = credits.saturating_add(Credits(micro.into()));
+    Ok(())
 }
 
 /// Returns the value of the field of the money that pooled budgets count; `None` if they count all of it.
@@ -36,12 +52,12 @@ pub(super) fn read_pooled(charge: &mut Charge, field: Field<'_>) -> Result<(), I
 
 impl From<Charge> for ChargePayload {
     fn from(Charge { credits, tokens, money, .. }: Charge) -> Self {
-        Self { credits, tokens, nano_usd: Amount::of_money(money) }
+        Self { credits: credits.rounded_down(), tokens, nano_usd: Amount::of_money(money) }
     }
 }
 
 impl From<ChargePayload> for Charge {
     fn from(ChargePayload { credits, tokens, nano_usd }: ChargePayload) -> Self {
-        Self { credits, tokens, ..Self::money(nano_usd.money()) }
+        Self { credits: Credits::whole(credits), tokens, ..Self::money(nano_usd.money()) }
     }
 }

@@ -4,6 +4,7 @@ use access::{Credits, Day, LabelSet};
 use meter::Counts;
 use serde::{Deserialize, Serialize};
 
+use super::charge::{fraction_field, read_fraction};
 use super::origin::{self, labels_field};
 use super::subject::{self, CallerPayload, SubjectPayload};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
@@ -12,6 +13,8 @@ use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 const SUBJECT: u32 = 1;
 /// The tag of the labels.
 const LABELS: u32 = 2;
+/// The tag of the fraction of a credit.
+const FRACTION: u32 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CountsPayload<'a> {
@@ -21,7 +24,8 @@ pub(super) struct CountsPayload<'a> {
     minute: u32,
     day: u32,
     requests: u64,
-    credits: Credits,
+    /// Whole credits, rounded down.
+    credits: u64,
 }
 
 pub(in crate::records::record) fn write_counts(
@@ -37,10 +41,11 @@ pub(in crate::records::record) fn write_counts(
             minute: *minute,
             day: day.0,
             requests: *requests,
-            credits: *credits,
+            credits: credits.rounded_down(),
         })?;
         writer.field(SUBJECT, SubjectPayload::from_subject(subject))?;
-        writer.field(LABELS, labels_field(labels))
+        writer.field(LABELS, labels_field(labels))?;
+        writer.field(FRACTION, fraction_field(*credits))
     })
 }
 
@@ -49,11 +54,13 @@ pub(in crate::records::record) fn read_counts(mut reader: PayloadReader<'_>) -> 
         let base: CountsPayload<'_> = reader.value()?;
         let mut named = None;
         let mut labels = LabelSet::NONE;
+        let mut credits = Credits::whole(base.credits);
         let mut fields = reader.fields();
         while let Some(field) = fields.next()? {
             match field.tag {
                 SUBJECT => named = Some(SubjectPayload::read(field)?),
                 LABELS => labels = origin::labels(field, |text| reader.text(text))?,
+                FRACTION => read_fraction(&mut credits, field)?,
                 _ => {}
             }
         }
@@ -64,7 +71,7 @@ pub(in crate::records::record) fn read_counts(mut reader: PayloadReader<'_>) -> 
             minute: base.minute,
             day: Day(base.day),
             requests: base.requests,
-            credits: base.credits,
+            credits,
             labels,
         })
     })?;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::attempt::{read_attempt, write_attempt};
-use super::charge::{ChargePayload, pooled_field, read_pooled};
+use super::charge::{ChargePayload, fraction_field, pooled_field, read_fraction, read_pooled};
 use super::codes::Code;
 use super::origin::{read_origin, write_origin};
 use super::subject::{self, CallerPayload, SubjectPayload};
@@ -23,6 +23,8 @@ const ORIGIN: u32 = 3;
 const POOLED: u32 = 32;
 /// The tag of the windows in which the request counts.
 const WINDOWS: u32 = 33;
+/// The tag of the fraction of a credit.
+const FRACTION: u32 = 34;
 
 /// The base, in the order in which [`read_event`] reads it.
 #[derive(Debug, Serialize)]
@@ -88,7 +90,8 @@ pub(in crate::records::record) fn write_event(
     writer.field(SUBJECT, SubjectPayload::from_subject(subject))?;
     write_origin(writer, ORIGIN, origin)?;
     writer.field(POOLED, pooled_field(charge))?;
-    writer.field(WINDOWS, windows_field(windows))
+    writer.field(WINDOWS, windows_field(windows))?;
+    writer.field(FRACTION, fraction_field(charge.credits))
 }
 
 pub(in crate::records::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<UsageEvent, InvalidPayload> {
@@ -122,6 +125,7 @@ pub(in crate::records::record) fn read_event(mut reader: PayloadReader<'_>) -> R
                 event.subject = if event.subject.caller().is_some() { return Err(InvalidPayload) } else { named };
             }
             POOLED => read_pooled(&mut event.charge, field)?,
+            FRACTION => read_fraction(&mut event.charge.credits, field)?,
             WINDOWS => event.windows = windows(field)?,
             _ => read_origin(&mut event.origin, ORIGIN, field, |text| reader.text(text))?,
         }

@@ -5,7 +5,7 @@ use meter::RequestOrigin;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::charge::{ChargePayload, pooled_field, read_pooled};
+use super::charge::{ChargePayload, fraction_field, pooled_field, read_fraction, read_pooled};
 use super::origin::{read_origin, write_origin};
 use super::subject::{self, CallerPayload, SubjectPayload};
 use super::windows::{windows, windows_field};
@@ -20,6 +20,8 @@ const ORIGIN: u32 = 2;
 const POOLED: u32 = 32;
 /// The tag of the windows in which the request counts.
 const WINDOWS: u32 = 33;
+/// The tag of the fraction of a credit.
+const FRACTION: u32 = 34;
 
 /// The base, in the order in which [`read_open`] reads it.
 #[derive(Debug, Serialize)]
@@ -55,7 +57,8 @@ pub(in crate::records::record) fn write_open(
     writer.field(SUBJECT, SubjectPayload::from_subject(subject))?;
     write_origin(writer, ORIGIN, origin)?;
     writer.field(POOLED, pooled_field(reserved))?;
-    writer.field(WINDOWS, windows_field(windows))
+    writer.field(WINDOWS, windows_field(windows))?;
+    writer.field(FRACTION, fraction_field(reserved.credits))
 }
 
 pub(in crate::records::record) fn read_open(mut reader: PayloadReader<'_>) -> Result<OpenRequest, InvalidPayload> {
@@ -80,6 +83,7 @@ pub(in crate::records::record) fn read_open(mut reader: PayloadReader<'_>) -> Re
         match field.tag {
             SUBJECT => named = Some(SubjectPayload::read(field)?),
             POOLED => read_pooled(&mut opened.reserved, field)?,
+            FRACTION => read_fraction(&mut opened.reserved.credits, field)?,
             WINDOWS => opened.windows = windows(field)?,
             _ => read_origin(&mut opened.origin, ORIGIN, field, |text| reader.text(text))?,
         }

@@ -305,7 +305,7 @@ fn subject() -> impl Strategy<Value = Subject> {
 fn charge() -> impl Strategy<Value = Charge> {
     let pooled = prop_oneof![Just(None), (0..=i64::MAX).prop_map(Some)];
     (any::<u64>(), any::<u64>(), 0..=i64::MAX, pooled).prop_map(|(credits, tokens, money, pooled)| Charge {
-        credits: Credits(credits),
+        credits: Credits::whole(credits),
         tokens: Tokens(tokens),
         money: NanoUsd(money),
         pooled_money: NanoUsd(pooled.unwrap_or(money)),
