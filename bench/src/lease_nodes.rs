@@ -161,7 +161,7 @@ impl LeaseSimulation {
         };
         let wall = simulation.wall();
         let tick_micros = micros(LeaseTiming::default().tick);
-        simulation.server.set_limit(BUDGET, Some(Amount(quota)));
+        simulation.server.set_limit(BUDGET, Some(Amount::of_credits(Credits::whole(quota))));
         for at in 0..nodes {
             let id = NodeId(u128::from(at) + 1);
             let (incarnation, _) = simulation.server.join(id, 0, wall);
@@ -280,7 +280,7 @@ impl LeaseSimulation {
         let at = self.wall();
         let Some(node) = self.nodes.get_mut(number) else { return };
         let Some(since) = node.waiting.get(&id).copied() else { return };
-        let charge = Some(Charge::credits(Credits(1)));
+        let charge = Some(Charge::credits(Credits::whole(1)));
         let request = AdmissionRequest { limits: &node.limits, charge, at, now, rate: RateSource::Here };
         match node.meter.admit(&request) {
             Ok(reservation) => {
@@ -338,7 +338,7 @@ impl SimulatedNode {
         let plan = Plan::unlimited("simulated");
         let bounds = KeyBounds::default();
         let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
-        let budgets = [(BUDGET, Amount(quota))];
+        let budgets = [(BUDGET, Amount::of_credits(Credits::whole(quota)))];
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
         let client = LeaseClient::new(id, incarnation, LeaseTiming::default());
         let waiting = BTreeMap::new();

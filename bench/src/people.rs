@@ -56,7 +56,7 @@ impl EventMaker {
             started_at: now,
             day: now.day(),
             windows: Vec::new(),
-            charge: Charge::credits(Credits(1)),
+            charge: Charge::credits(Credits::whole(1)),
             route: Arc::from(format),
             format: Some(Arc::from(format)),
             model: Some(Arc::from(requested)),

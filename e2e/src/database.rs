@@ -46,7 +46,8 @@ pub const COLUMNS: [(&str, &str); 30] = [
     ("provider_model", "sent.name"),
     ("answered_model", "answered.name"),
     ("streamed", "CASE WHEN e.streamed THEN '1' ELSE '0' END"),
-    ("credits", "CAST(e.credits AS TEXT)"),
+    // Whole credits, rounded down.
+    ("credits", "CAST(e.credits / 1000000 AS TEXT)"),
     ("attempts", "CAST(e.attempts AS TEXT)"),
     ("upstream_status", "CAST(e.upstream_status AS TEXT)"),
     ("request_bytes", "CAST(e.request_bytes AS TEXT)"),

@@ -108,7 +108,7 @@ def check_price(place, row, prices):
 
 def check_day(day, file, part, listed, prices):
     """Adds up the rows of a day."""
-    rows = [json.loads(line) for line in file.splitlines()]
+    rows = [json.loads(line, parse_float=Fraction) for line in file.splitlines()]
     same(f"the rows of {day}", listed["rows"], len(rows))
     for number, row in enumerate(rows, 1):
         if prices is not None:
@@ -156,6 +156,8 @@ def charge_amount(charge, part):
         if metric == "cost_nano" and counted:
             rate = max((rate for rate in part["rates"] if rate["from"] <= day), key=lambda rate: rate["from"])
             money += Fraction(counted, 10**9) * Fraction(rate["micro_idr"], 10**6)
+    # A part of a credit is not charged.
+    total = int(total)
     model = charge["model"]
     if model == "cost":
         return total, half_up(money * (1 + Fraction(charge["markup_ppm"], 10**6)))
@@ -241,7 +243,7 @@ def computed(invoice, plans, terms):
 
 def verify(raw, expected_key=None):
     manifest, files = opened(raw, expected_key)
-    invoice, plans, terms, days = (json.loads(files.pop(name)) for name in DOCUMENTS)
+    invoice, plans, terms, days = (json.loads(files.pop(name), parse_float=Fraction) for name in DOCUMENTS)
     plans = {plan["id"]: plan for plan in plans}
     lines, subtotal, (base, tax) = computed(invoice, plans, terms)
     for number, (stated, line) in enumerate(zip(invoice["lines"], lines), 1):

@@ -66,7 +66,7 @@ pub struct LeaseStats {
     pub withheld: AtomicU64,
     /// Leases with unspent amounts on nodes that do not respond.
     pub unusable: AtomicU64,
-    /// Unspent amounts of those leases: credits, tokens, nano-USD.
+    /// Unspent amounts of those leases: micro-credits, tokens, nano-USD.
     pub unusable_left: [AtomicU64; 3],
 }
 

@@ -170,7 +170,7 @@ impl Traffic {
 
     /// Returns the credits of a request for a provider's own name of a model.
     pub(crate) fn credits(&self, provider: &Provider, model: &str) -> Credits {
-        self.credits_of(provider, model, |_| true).unwrap_or(Credits(1))
+        self.credits_of(provider, model, |_| true).unwrap_or(Credits::whole(1))
     }
 
     /// Returns the first target of an entry that serves the endpoint, for a call that requests the model `asked`.
@@ -421,7 +421,7 @@ impl Traffic {
                 prompt_cache: true,
                 adapts: true,
             }];
-            entries.push(MockModel { name: MOCK.into(), credits: Credits(1), targets, fallback: None });
+            entries.push(MockModel { name: MOCK.into(), credits: Credits::whole(1), targets, fallback: None });
         }
         self.models.extend(entries.into_iter().map(|MockModel { name, credits, targets, fallback }| {
             let targets = targets.into_iter().map(|target| {

@@ -2,7 +2,7 @@
 //!
 //! The names and meanings of fields never change within a version of the schema; a later version may add fields.
 
-use access::{Day, NanoUsd, Subject, Timestamp};
+use access::{Credits, Day, NanoUsd, Subject, Timestamp};
 use meter::usage::TOKEN_CLASSES;
 use meter::{Caller, Counts, Usage, UsageEvent};
 use serde::Serialize;
@@ -46,7 +46,7 @@ struct EventRow<'a> {
     labels: Map<String, Value>,
     requests: u64,
     counted_requests: u64,
-    credits: u64,
+    credits: Credits,
     result: &'static str,
     status_class: u8,
     #[serde(flatten)]
@@ -154,7 +154,7 @@ fn of_event<'a>(event: &'a UsageEvent, id: &'a str, node: Uuid, ids: &CallerIds)
     EventRow {
         requests: 1,
         counted_requests: u64::from(event.counts()),
-        credits: event.charge.credits.0,
+        credits: event.charge.credits,
         result: event.result().as_str(),
         status_class: u8::try_from(event.status / 100).unwrap_or(0),
         request: Some(request),
@@ -177,7 +177,7 @@ fn of_counts<'a>(counts: &'a Counts, id: &'a str, node: Uuid, ids: &CallerIds) -
     EventRow {
         requests: counts.requests,
         counted_requests: counts.sent_requests(),
-        credits: counts.credits.0,
+        credits: counts.credits,
         result: meter::RequestResult::of_class(class).as_str(),
         // Classes of requests that reached no upstream are above 10.
         status_class: class % 10,
@@ -229,7 +229,7 @@ fn row<'a>(head: &Head<'a, '_>) -> EventRow<'a> {
         labels: labels.collect(),
         requests: 0,
         counted_requests: 0,
-        credits: 0,
+        credits: Credits::ZERO,
         result: "",
         status_class: 0,
         request: None,

@@ -11,12 +11,12 @@ use crate::Ledger;
 const BUSY_THOUSANDTHS: i64 = 250;
 
 statements! {
-    // Credits of a user and day are far below the limit of their type, and a quota is at least 1 here. It may be the
-    // largest BIGINT, so it is not multiplied as an integer.
+    // The quota is in credits, the used amount in micro-credits. The product may exceed a BIGINT, so neither is multiplied
+    // as an integer.
     BUSIEST_USERS = "SELECT u.no, u.id, u.email, u.name, p.credits_per_day, d.credits, count(*) OVER () AS found
         FROM (SELECT user_no, CAST(sum(credits) AS BIGINT) AS credits FROM daily_usage WHERE day = $1 GROUP BY user_no) d
         JOIN users u ON u.no = d.user_no JOIN plans p ON p.id = u.plan_id
-        WHERE p.credits_per_day > 0 AND d.credits * 1000.0 >= p.credits_per_day * 1.0 * CAST($2 AS BIGINT)
+        WHERE p.credits_per_day > 0 AND d.credits * 1000.0 >= p.credits_per_day * 1000000.0 * CAST($2 AS BIGINT)
         ORDER BY d.credits * 1.0 / p.credits_per_day DESC, u.no LIMIT $3";
 }
 
@@ -69,7 +69,7 @@ impl Ledger {
             no: UserNo(row.no),
             id: UserId(row.id),
             name: row.email.unwrap_or(row.name),
-            limit: Credits(unsigned(row.credits_per_day)),
+            limit: Credits::whole(unsigned(row.credits_per_day)),
             used: Credits(unsigned(row.credits)),
         };
         Ok((rows.into_iter().map(user).collect(), found))

@@ -15,7 +15,7 @@ mod series;
 mod sums;
 pub(crate) mod unpriced_models;
 
-use access::{Day, KeyId, KeyNo, NanoUsd, UserNo};
+use access::{Credits, Day, KeyId, KeyNo, NanoUsd, UserNo};
 use store::DatabaseError;
 use store::sql::{statements, unsigned};
 use uuid::Uuid;
@@ -109,7 +109,7 @@ impl DayRow {
     fn totals(&self) -> UsageTotals {
         UsageTotals {
             requests: unsigned(self.requests),
-            credits: unsigned(self.credits),
+            credits: Credits(unsigned(self.credits)),
             input: unsigned(self.input_tokens),
             cached_input: unsigned(self.cached_input_tokens),
             cache_write_short: unsigned(self.cache_write_short_tokens),

@@ -1,6 +1,6 @@
 //! Sums of usage, which ingest adds up and the readers of usage return.
 
-use access::NanoUsd;
+use access::{Credits, NanoUsd};
 
 /// Sums of usage over several requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct UsageTotals {
     /// Requests that reached an upstream and were not free of charge.
     pub requests: u64,
     /// Credits that the requests used.
-    pub credits: u64,
+    pub credits: Credits,
     /// Input tokens that were neither read from nor written to a cache.
     pub input: u64,
     /// Input tokens that were read from a cache.
@@ -34,7 +34,7 @@ impl UsageTotals {
     /// The totals of a day without usage.
     pub(crate) const NOTHING: Self = Self {
         requests: 0,
-        credits: 0,
+        credits: Credits::ZERO,
         input: 0,
         cached_input: 0,
         cache_write_short: 0,
@@ -50,7 +50,7 @@ impl UsageTotals {
     pub(crate) fn add(&mut self, other: &Self) {
         let add = |to: &mut u64, more: u64| *to = to.saturating_add(more);
         add(&mut self.requests, other.requests);
-        add(&mut self.credits, other.credits);
+        self.credits = self.credits.saturating_add(other.credits);
         add(&mut self.input, other.input);
         add(&mut self.cached_input, other.cached_input);
         add(&mut self.cache_write_short, other.cache_write_short);

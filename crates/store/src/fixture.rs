@@ -87,7 +87,7 @@ pub(crate) fn event(id: RequestId, caller: Option<Caller>, at: Timestamp) -> Usa
         started_at: at,
         day: at.day(),
         windows: Vec::new(),
-        charge: Charge::credits(Credits(1)),
+        charge: Charge::credits(Credits::whole(1)),
         route: "ai".into(),
         format: Some("chat".into()),
         model: Some("fast".into()),

@@ -58,7 +58,7 @@ pub enum PlanError {
     #[error(
         "a plan's name has 1 to 64 of a-z, 0-9, `-`, `_` and `.`, its credits_per_day and the amounts of its budgets are at \
          most {} (money in nano-USD), its requests_per_minute at most {}, and it has one budget per measure and period",
-        Plan::CREDITS_MAX.0,
+        Plan::CREDITS_MAX,
         Plan::REQUESTS_MAX
     )]
     InvalidPlan,
@@ -170,7 +170,7 @@ impl TryFrom<PlanRow> for Plan {
         let unreadable = |_| DatabaseError::Unreadable { table: "plans", column: "budgets" };
         Ok(Self {
             name: row.name,
-            credits_per_day: row.credits_per_day.map(|credits| Credits(unsigned(credits))),
+            credits_per_day: row.credits_per_day.map(|credits| Credits::whole(unsigned(credits))),
             requests_per_minute: row.requests_per_minute.and_then(per_minute),
             budgets: serde_json::from_str(&row.budgets).map_err(unreadable)?,
             shared_keys: row.shared_keys,
@@ -408,7 +408,7 @@ impl Store {
             .query(ADD)
             .bind(id)
             .bind(plan.name.as_str())
-            .bind(plan.credits_per_day.map(|credits| signed(credits.0)))
+            .bind(plan.credits_per_day.map(|credits| signed(credits.rounded_down())))
             .bind(plan.requests_per_minute.map(|limit| i64::from(limit.get())))
             .bind(json!(plan.budgets).to_string())
             .bind(plan.shared_keys)
@@ -428,7 +428,7 @@ impl Store {
         let set = transaction
             .query(SET)
             .bind(stored.id.0)
-            .bind(plan.credits_per_day.map(|credits| signed(credits.0)))
+            .bind(plan.credits_per_day.map(|credits| signed(credits.rounded_down())))
             .bind(plan.requests_per_minute.map(|limit| i64::from(limit.get())))
             .bind(json!(plan.budgets).to_string())
             .bind(plan.shared_keys)

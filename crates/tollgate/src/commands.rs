@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod amounts;
 pub(crate) mod audit;
 pub(crate) mod billing;
 pub(crate) mod budgets;

@@ -63,7 +63,7 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
             started_at: at,
             day: at.day(),
             windows: Vec::new(),
-            charge: Charge::credits(Credits(u64::from(nth < charged || nth >= SPOOLED))),
+            charge: Charge::credits(Credits::whole(u64::from(nth < charged || nth >= SPOOLED))),
             route: "ai".into(),
             format: Some("chat".into()),
             model: Some("fast".into()),
@@ -179,7 +179,9 @@ async fn a_killed_servers_lease_ends_with_the_usage_in_its_spool() {
 async fn stored(gateway: &Gateway, credits: u64) {
     let credits = i64::try_from(credits).unwrap();
     eventually("all credits are stored", async || {
-        (store::number(gateway.folder(), "SELECT coalesce(sum(credits), 0) FROM daily_usage").await == credits)
+        (store::number(gateway.folder(), "SELECT CAST(coalesce(sum(credits), 0) / 1000000 AS BIGINT) FROM daily_usage")
+            .await
+            == credits)
             .then_some(())
     })
     .await;

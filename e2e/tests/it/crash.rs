@@ -165,8 +165,8 @@ async fn a_quota_of_plain_calls_is_never_passed_whatever_dies() {
     let status = async || call.send(gateway.proxy).await.status();
     while eventually("the quota decides", async || Some(status().await).filter(|status| *status != 503)).await == 200 {}
     assert!((QUOTA - rounds * TAKEN..=QUOTA).contains(&sent()), "{} of {QUOTA} sent", sent());
-    let counted = "SELECT (SELECT sum(credits) FROM usage_counts) + (SELECT coalesce(sum(credits), 0) FROM usage_events \
-                   WHERE refusal IS NULL)";
+    let counted = "SELECT CAST(((SELECT sum(credits) FROM usage_counts) + (SELECT coalesce(sum(credits), 0) \
+                   FROM usage_events WHERE refusal IS NULL)) / 1000000 AS BIGINT)";
     let all = i64::try_from(QUOTA).unwrap();
     let stored = async || Some(store::number(gateway.folder(), counted).await).filter(|counted| *counted == all);
     eventually("the whole quota is in the store", stored).await;

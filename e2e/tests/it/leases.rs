@@ -196,7 +196,8 @@ async fn leases_of_a_dead_node_are_listed_and_reclaimed() {
     // The node has been silent for long and holds unused credits.
     let data = folder.data();
     let rows = Rows { data: &data, database: folder.database() };
-    let long_ago = "UPDATE leases SET heard_at = heard_at - 100000000, granted = 30, spent = 10, used = 10";
+    let long_ago =
+        "UPDATE leases SET heard_at = heard_at - 100000000, granted = 30000000, spent = 10000000, used = 10000000";
     rows.execute(long_ago, long_ago).await;
     let listed: Value = serde_json::from_str(&must(one.folder(), &["leases", "list", "--json"]).await).unwrap();
     assert_eq!((&listed[0]["granted"], &listed[0]["unusable"]), (&json!(30), &json!(true)), "{listed}");

@@ -301,7 +301,7 @@ async fn leases_are_checked_against_their_limits_and_unusable_ones_are_reported(
     let id = std::fs::read_to_string(data.join("node")).unwrap();
     let silent: &'static str = Box::leak(
         format!(
-            "UPDATE leases SET heard_at = 1, granted = spent + 7, used = spent WHERE CAST(node_id AS TEXT) = '{}'",
+            "UPDATE leases SET heard_at = 1, granted = spent + 7000000, used = spent WHERE CAST(node_id AS TEXT) = '{}'",
             id.trim()
         )
         .into_boxed_str(),

@@ -128,7 +128,8 @@ impl QuotaWindow {
     fn value(&self, amount: Amount) -> Value {
         match self.measure() {
             Some(Measure::Money) => Value::String(usd::written_money(amount.money())),
-            Some(Measure::Credits | Measure::Tokens) | None => Value::from(amount.0),
+            Some(Measure::Credits) => serde_json::to_value(amount.credits()).unwrap_or(Value::Null),
+            Some(Measure::Tokens) | None => Value::from(amount.0),
         }
     }
 
@@ -312,7 +313,8 @@ mod tests {
         budget: Option<(BudgetScope, Measure, LimitPeriod)>,
         amounts: [u64; 3],
     ) -> QuotaWindow {
-        let [limit, left, unspent] = amounts.map(Amount);
+        let [limit, left, unspent] =
+            amounts.map(|units| budget.map_or(Amount(units), |(_, measure, _)| measure.limit_of(units)));
         let budget = budget.map(|(scope, measure, per)| BudgetId { scope, measure, per });
         let scope = budget.map_or(USER, |budget| budget.scope);
         QuotaWindow { name: name.into(), scope, budget, limit, left, unspent, resets_at: Day(20_001).start() }

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use access::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, Day, Money, PlanCharge, PlanPrice, UnitPrice};
+use access::{
+    BillingInterval, ChargeMetric, ChargeModel, ChargeTier, Credits, Day, Money, PlanCharge, PlanPrice, UnitPrice,
+};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind, PlanTerms};
 use billing::rules::period::BillingPeriod;
@@ -101,7 +103,7 @@ fn usage(random: &mut Random, first: Day) -> Vec<UsageDay> {
                 day: Day(first.0 + after),
                 model: model.map(str::to_owned),
                 requests: random.below(3_000),
-                credits: random.below(40_000),
+                credits: Credits::whole(random.below(40_000)),
                 tokens: random.below(90_000),
                 cost_nano: random.below(9_000_000_000),
                 unpriced_requests: random.below(2),

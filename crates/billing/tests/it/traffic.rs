@@ -77,7 +77,7 @@ impl Traffic {
             minute: u32::try_from(day.start().unix_seconds() / 60 + 700).unwrap(),
             day,
             requests,
-            credits: Credits(2 * requests),
+            credits: Credits::whole(2 * requests),
             labels: LabelSet::NONE,
         };
         self.write(&Record::Counts { id: shop.store().new_id(), counts: vec![counts] });
@@ -129,7 +129,7 @@ fn event(caller: Caller, id: Uuid, of: Used<'_>) -> UsageEvent {
         started_at: access::Timestamp(0),
         day: Day(0),
         windows: Vec::new(),
-        charge: Charge::credits(Credits(3)),
+        charge: Charge::credits(Credits::whole(3)),
         route: "ai".into(),
         format: of.model.map(|_| "chat".into()),
         model: of.model.map(Into::into),

@@ -157,7 +157,7 @@ fn amount(
     }
     let amount = match measure {
         Measure::Money => Amount::of_money(money.as_ref()?.value),
-        Measure::Credits => Amount::of_credits(Credits(credits.as_ref()?.value)),
+        Measure::Credits => Amount::of_credits(Credits::whole(credits.as_ref()?.value)),
         Measure::Tokens => Amount::of_tokens(Tokens(tokens.as_ref()?.value)),
     };
     Some((measure, amount))

@@ -41,7 +41,7 @@ pub(super) fn models(
         {
             notes.push(Note::FirstContentUnused { place, model: name.value.clone() });
         }
-        let credits = Credits(entry.credits.value.into());
+        let credits = Credits::whole(entry.credits.value.into());
         let name: Arc<str> = name.value.as_str().into();
         let mut targets = Vec::new();
         let mut off = Vec::new();

@@ -42,7 +42,7 @@ pub(super) fn plans(
         prices.extend(price.map(|price| (name.value.clone(), price)));
         plans.push(Plan {
             name: name.value.clone(),
-            credits_per_day: plan.credits_per_day.as_ref().map(|credits| Credits(credits.value)),
+            credits_per_day: plan.credits_per_day.as_ref().map(|credits| Credits::whole(credits.value)),
             requests_per_minute: plan.requests_per_minute.as_ref().and_then(|rate| NonZeroU32::new(rate.value)),
             budgets,
             shared_keys: plan.shared_keys.value,

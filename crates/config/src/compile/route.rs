@@ -133,7 +133,7 @@ impl CompiledRoutes<'_, '_> {
             is_restrictable: true,
             rate_limits: self.parts.rate_limits.of_route(reader, route, counted),
             events: route.events.value,
-            credits: Credits(route.credits.value.into()),
+            credits: Credits::whole(route.credits.value.into()),
             timeouts: retry::of_route(route.timeouts.as_ref(), self.parts.timeouts),
             labels: self.labels.route_labels(reader, route),
             fallback: route.fallback.as_ref().map(|fallback| Box::new(self::fallback(reader, fallback))),

@@ -42,7 +42,7 @@ fn check(traffic: &Traffic, cases: &[(Format, &str, &str)]) {
         let found = match traffic.resolve_model(endpoint(*format), asked) {
             Ok(found) => {
                 assert_eq!(*found.asked, **asked);
-                format!("{}:{} for {}", found.provider.name, found.model, found.credits.0)
+                format!("{}:{} for {}", found.provider.name, found.model, found.credits)
             }
             Err(ResolveError::NotFound) => "not found".to_owned(),
             Err(ResolveError::Mismatch { path }) => path,

@@ -54,9 +54,9 @@ pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
 use forms::{
-    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, FORWARDED, HEADERS, MODEL, MONEY, ON_HANGUP, PATH, PER, PLAN, PREFIX,
-    PUBLIC_KEY, QUOTA_LENGTH, QUOTA_START, QUOTA_STATUS, QUOTAS_MAX, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP,
-    SIGNUP_PLAN, UNBOUNDED, WEEK_START, ZONE,
+    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDITS, FORWARDED, HEADERS, MODEL, MONEY, ON_HANGUP, PATH, PER, PLAN,
+    PREFIX, PUBLIC_KEY, QUOTA_LENGTH, QUOTA_START, QUOTA_STATUS, QUOTAS_MAX, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX,
+    SIGNUP, SIGNUP_PLAN, UNBOUNDED, WEEK_START, ZONE,
 };
 pub(crate) use forms::{DRAIN_BYTES, DRAIN_TIME, QuotaLength, QuotaStart, is_model, parse_credential};
 pub(crate) use header_text::{HeaderPiece, HeaderText};
@@ -289,7 +289,7 @@ section! {
         /// The name, without capital letters.
         name: Option<Input<String>> = required(PLAN);
         /// Credits per user, or per [subject](authentication.md#plans), in a UTC day.
-        credits_per_day: Option<Input<u64>> = optional(Whole::<u64>::new(0, Plan::CREDITS_MAX.0), "no limit");
+        credits_per_day: Option<Input<u64>> = optional(Whole::<u64>::new(0, Plan::CREDITS_MAX.rounded_down()), "no limit");
         /// Requests of each user, or subject, over all of their keys; also the maximum burst.
         requests_per_minute: Option<Input<u32>> =
             optional(Whole::<u32>::new(1, Plan::REQUESTS_MAX.get() as u64), "no limit");
@@ -317,7 +317,7 @@ section! {
         /// Dollars; exactly one of three measures.
         money: Option<Input<NanoUsd>> = optional(MONEY, "");
         /// Credits; exactly one of three measures.
-        credits: Option<Input<u64>> = optional(AMOUNT, "");
+        credits: Option<Input<u64>> = optional(CREDITS, "");
         /// Tokens of all classes; exactly one of three measures.
         tokens: Option<Input<u64>> = optional(AMOUNT, "");
         /// The period in UTC.
@@ -333,7 +333,7 @@ section! {
         /// Dollars; exactly one of three measures.
         money: Option<Input<NanoUsd>> = optional(MONEY, "");
         /// Credits; exactly one of three measures.
-        credits: Option<Input<u64>> = optional(AMOUNT, "");
+        credits: Option<Input<u64>> = optional(CREDITS, "");
         /// Tokens of all classes; exactly one of three measures.
         tokens: Option<Input<u64>> = optional(AMOUNT, "");
         /// The length of the window.

@@ -1,6 +1,6 @@
 //! The topics of live messages, and their data.
 
-use access::Refusal;
+use access::{Credits, Refusal};
 use ledger::ResultTotals;
 use serde::Serialize;
 use telemetry::{BackendCondition, BackendStatus};
@@ -98,7 +98,8 @@ pub(crate) struct LiveUsage {
     /// The number of requests that count.
     requests: u64,
     /// The credits that the requests cost.
-    credits: u64,
+    #[schema(value_type = f64)]
+    credits: Credits,
     tokens: Tokens,
 }
 

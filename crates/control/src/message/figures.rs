@@ -1,6 +1,6 @@
 //! Usage as the API writes it: tokens in disjoint classes, money, and durations.
 
-use access::{NanoUsd, UserId};
+use access::{Credits, NanoUsd, UserId};
 use ledger::{ResultTotals, UsageTotals};
 use meter::Usage;
 use serde::Serialize;
@@ -14,7 +14,8 @@ pub(crate) struct UsageFigures {
     /// The number of requests that count.
     pub(crate) requests: u64,
     /// The credits that the requests cost.
-    pub(crate) credits: u64,
+    #[schema(value_type = f64)]
+    pub(crate) credits: Credits,
     pub(crate) tokens: Tokens,
     /// The sum of all known costs.
     pub(crate) cost: Cost,

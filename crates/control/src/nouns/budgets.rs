@@ -79,13 +79,27 @@ pub(crate) struct BudgetView {
 #[serde(transparent)]
 struct Visible<T>(Option<T>);
 
-/// A number of credits or tokens, or an amount of money.
+/// A number of credits or tokens, or an amount of money. Credits have at most six decimal places.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = BudgetAmount)]
 pub(crate) enum Amount {
-    Count(u64),
+    Number(#[schema(inline)] AmountNumber),
     Money(Cost),
+}
+
+/// A number of credits or tokens.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = f64)]
+pub(crate) struct AmountNumber(NumberUnit);
+
+/// The number, which credits have with their fraction.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum NumberUnit {
+    Count(u64),
+    Credits(Credits),
 }
 
 /// The origin of a budget.
@@ -148,7 +162,7 @@ impl BudgetKey {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Count(count) => count.fmt(f),
+            Self::Number(number) => number.fmt(f),
             Self::Money(cost) => f.write_str(&usd::written_money(cost.nano_usd())),
         }
     }
@@ -165,18 +179,39 @@ impl Source {
     }
 }
 
+impl fmt::Display for AmountNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            NumberUnit::Count(count) => count.fmt(f),
+            NumberUnit::Credits(credits) => credits.fmt(f),
+        }
+    }
+}
+
 impl Amount {
+    /// Returns a number of tokens or requests.
+    pub(crate) const fn count(count: u64) -> Self {
+        Self::Number(AmountNumber(NumberUnit::Count(count)))
+    }
+
+    /// Returns a number of credits.
+    pub(crate) const fn credits(credits: Credits) -> Self {
+        Self::Number(AmountNumber(NumberUnit::Credits(credits)))
+    }
+
     /// Whether nothing is left.
     const fn is_zero(&self) -> bool {
         match self {
-            Self::Count(count) => *count == 0,
+            Self::Number(AmountNumber(NumberUnit::Count(count))) => *count == 0,
+            Self::Number(AmountNumber(NumberUnit::Credits(credits))) => credits.is_zero(),
             Self::Money(cost) => cost.nano_usd().0 == 0,
         }
     }
 
     fn from_amount(measure: Measure, amount: access::Amount) -> Self {
         match measure {
-            Measure::Credits | Measure::Tokens => Self::Count(amount.0),
+            Measure::Credits => Self::credits(amount.credits()),
+            Measure::Tokens => Self::count(amount.0),
             Measure::Money => Self::Money(Cost::from_nano_usd(amount.money())),
         }
     }
@@ -185,7 +220,7 @@ impl Amount {
 impl BudgetView {
     fn new(dimension: BudgetDimension, id: Option<String>, budget: Budget, source: Source, period: Period) -> Self {
         let Budget { measure, per, amount, name } = budget;
-        let of = |other| (measure == other).then_some(Visible(Some(amount.0)));
+        let of = |other| (measure == other).then(|| Visible(Some(measure.units_of(amount))));
         Self {
             dimension: dimension.as_str(),
             id,

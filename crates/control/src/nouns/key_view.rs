@@ -123,7 +123,7 @@ impl From<PreviousSecret> for Previous {
 impl Bound {
     pub(crate) fn from_bounds(bounds: &KeyBounds) -> Self {
         let limits = KeyLimitsView {
-            credits_per_day: bounds.credits_per_day.map(|credits| credits.0),
+            credits_per_day: bounds.credits_per_day.map(access::Credits::rounded_down),
             requests_per_minute: bounds.requests_per_minute.map(std::num::NonZeroU32::get),
         };
         let networks = bounds.addresses.as_ref();

@@ -20,11 +20,11 @@ const RETRIES: [Duration; 2] = [Duration::from_millis(100), Duration::from_milli
 /// The credits of a UTC day. `limit` and `remaining` are null if there is no daily quota.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Quota {
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<f64>)]
     pub(crate) limit: Option<Credits>,
-    #[schema(value_type = u64)]
+    #[schema(value_type = f64)]
     pub(crate) used: Credits,
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<f64>)]
     pub(crate) remaining: Option<Credits>,
     pub(crate) resets_at: String,
 }
@@ -66,7 +66,7 @@ where
 {
     let mut usage = read().await?;
     for time in RETRIES {
-        if Credits(usage.total.credits) >= settled {
+        if usage.total.credits >= settled {
             break;
         }
         pause(time).await;
@@ -114,8 +114,8 @@ impl<'a> SpentCredits<'a> {
     }
 
     fn recorded(usage: &DayUsage, part: Option<(&'a Meter, UserNo)>, day: Day) -> Self {
-        let by_key = usage.by_key.iter().map(|key| (key.no, Credits(key.total.credits))).collect();
-        Self { by: SpentSource::Store { total: Credits(usage.total.credits), by_key, part }, day }
+        let by_key = usage.by_key.iter().map(|key| (key.no, key.total.credits)).collect();
+        Self { by: SpentSource::Store { total: usage.total.credits, by_key, part }, day }
     }
 
     /// Returns the quota of the user.
@@ -163,16 +163,19 @@ mod tests {
         let paused = Cell::new(0);
         let next = || {
             read.set(read.get() + 1);
-            let total = UsageTotals { credits: if read.get() >= at { 7 } else { 6 }, ..UsageTotals::default() };
+            let total = UsageTotals {
+                credits: if read.get() >= at { Credits::whole(7) } else { Credits::whole(6) },
+                ..UsageTotals::default()
+            };
             ready(Ok::<_, Infallible>(DayUsage { total, by_key: Vec::new() }))
         };
         let pause = |time: Duration| {
             paused.set(paused.get() + time.as_millis());
             ready(())
         };
-        let usage = until(Credits(7), next, pause).await.unwrap();
+        let usage = until(Credits::whole(7), next, pause).await.unwrap();
         assert_eq!((read.get(), paused.get()), (readings, ms), "recorded at reading {at}");
-        assert_eq!(usage.total.credits, if at <= readings { 7 } else { 6 });
+        assert_eq!(usage.total.credits, if at <= readings { Credits::whole(7) } else { Credits::whole(6) });
     }
 
     #[tokio::test]

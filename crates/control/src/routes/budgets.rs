@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use access::amounts::usd;
-use access::{Amount, Credits, KeyId, LimitPeriod, Measure, Refusal, Tokens, UserId};
+use access::{Amount, KeyId, LimitPeriod, Measure, Refusal, Tokens, UserId};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use config::snapshot::BudgetDimension;
@@ -54,7 +54,7 @@ impl SetBudgetRequest {
             (Measure::Money, Some(money), None, None) => usd::parse_money(&money)
                 .map(Amount::of_money)
                 .map_err(|expected| refused(format!("the money of a budget must be {expected}"))),
-            (Measure::Credits, None, Some(credits), None) => Ok(Amount::of_credits(Credits(credits))),
+            (Measure::Credits, None, Some(credits), None) => Ok(Measure::Credits.limit_of(credits)),
             (Measure::Tokens, None, None, Some(tokens)) => Ok(Amount::of_tokens(Tokens(tokens))),
             _ => Err(refused(format!("this budget takes exactly one field, `{}`", measure.as_str()))),
         }

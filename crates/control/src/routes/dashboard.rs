@@ -96,7 +96,8 @@ struct Today {
     #[serde(flatten)]
     used: UsageFigures,
     /// Credits of requests that are in flight or not recorded yet. Together with `credits` they equal `quota.used`.
-    pending_credits: u64,
+    #[schema(value_type = f64)]
+    pending_credits: Credits,
 }
 
 /// The recorded usage of this month, including today.
@@ -182,7 +183,7 @@ impl From<&Plan> for OverviewPlanView {
     fn from(plan: &Plan) -> Self {
         Self {
             name: plan.name.clone(),
-            credits_per_day: plan.credits_per_day.map(|credits| credits.0),
+            credits_per_day: plan.credits_per_day.map(Credits::rounded_down),
             requests_per_minute: plan.requests_per_minute.map(std::num::NonZeroU32::get),
         }
     }
@@ -198,7 +199,11 @@ impl OverviewResponse {
             users: None,
             routes: None,
             budgets: Vec::new(),
-            today: Today { date: date(today), used: UsageFigures::from(&overview.today), pending_credits: 0 },
+            today: Today {
+                date: date(today),
+                used: UsageFigures::from(&overview.today),
+                pending_credits: Credits::ZERO,
+            },
             month: Month { since: date(first_of_month(today)), used: UsageFigures::from(&overview.month) },
             latency: Latency::from_requests(&overview.newest),
             keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
@@ -317,7 +322,7 @@ pub(super) async fn overview(
     let today = app.clock.now().day();
     let (mut owner, mut overview) = read(&app, user, today).await?;
     let no = owner.no;
-    if Credits(overview.today.credits) < quota::settled(&app, no, today) {
+    if overview.today.credits < quota::settled(&app, no, today) {
         quota::recorded(&app, no, today).await?;
         (owner, overview) = read(&app, user, today).await?;
     }
@@ -336,12 +341,12 @@ async fn read(app: &App, user: UserId, today: Day) -> Result<(User, Overview), P
 
 fn response(app: &App, user: &User, overview: Overview, today: Day) -> OverviewResponse {
     let of_user = BudgetId::credits_a_day(meter::BudgetScope::User(user.no));
-    let recorded = Credits(overview.today.credits);
+    let recorded = overview.today.credits;
     let used = app.meter.as_ref().map_or(Credits::ZERO, |meter| meter.used(of_user, today).credits()).max(recorded);
     let quota = Quota::new(user.plan.credits_per_day, used, today);
     let pending_credits = quota::pending(&quota, recorded);
     let mut response = OverviewResponse::from_overview(overview, today, RequestItem::from);
-    response.today.pending_credits = pending_credits.0;
+    response.today.pending_credits = pending_credits;
     OverviewResponse {
         user: Some(Account::from(user)),
         plan: Some(OverviewPlanView::from(&user.plan)),

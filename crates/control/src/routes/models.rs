@@ -44,8 +44,8 @@ struct ModelView {
     provider_model: String,
     /// The formats that the providers of the model support, such as `chat`; they may not support each one for this model.
     formats: Vec<&'static str>,
-    /// The credits that a request costs.
-    #[schema(value_type = u32)]
+    /// The flat credits that a request costs; a plan whose credits depend on tokens does not use them.
+    #[schema(value_type = f64)]
     credits: Credits,
     #[schema(inline)]
     credential: CredentialState,

@@ -88,7 +88,7 @@ impl From<StoredPlan> for PlanView {
         Self {
             id,
             name: plan.name,
-            credits_per_day: plan.credits_per_day.map(|credits| credits.0),
+            credits_per_day: plan.credits_per_day.map(Credits::rounded_down),
             requests_per_minute: plan.requests_per_minute.map(NonZeroU32::get),
             budgets: plan.budgets.into_iter().map(PlanBudget::from).collect(),
             shared_keys: plan.shared_keys,
@@ -213,7 +213,7 @@ pub(super) struct PlanBudget {
 
 impl From<Budget> for PlanBudget {
     fn from(Budget { measure, per, amount, name }: Budget) -> Self {
-        let of = |other| (measure == other).then_some(amount.0);
+        let of = |other| (measure == other).then(|| measure.units_of(amount));
         let money = (measure == Measure::Money).then(|| usd::written_money(amount.money()));
         let name = name.map(|name| name.to_string());
         Self { name, money, credits: of(Measure::Credits), tokens: of(Measure::Tokens), per: per.to_string() }
@@ -229,7 +229,7 @@ impl PlanBudget {
                     .map_err(|expected| refused(format!("the money of a budget must be {expected}")))?;
                 (Measure::Money, Amount::of_money(money))
             }
-            (None, Some(credits), None) => (Measure::Credits, Amount::of_credits(Credits(credits))),
+            (None, Some(credits), None) => (Measure::Credits, Measure::Credits.limit_of(credits)),
             (None, None, Some(tokens)) => (Measure::Tokens, Amount::of_tokens(Tokens(tokens))),
             _ => return Err(refused("a budget must have exactly one of money, credits and tokens".to_owned())),
         };
@@ -296,7 +296,7 @@ pub(super) async fn create(
     let new: NewPlanRequest = input::required(request, app.limits.body).await?;
     let plan = Plan {
         name: new.name,
-        credits_per_day: new.credits_per_day.map(Credits),
+        credits_per_day: new.credits_per_day.map(Credits::whole),
         requests_per_minute: new.requests_per_minute,
         budgets: read(new.budgets)?,
         shared_keys: new.shared_keys.unwrap_or(true),
@@ -324,7 +324,7 @@ pub(super) async fn change(
     let PlanChangeRequest { credits_per_day, requests_per_minute, budgets, shared_keys } =
         input::required(request, app.limits.body).await?;
     let budgets = budgets.map(read).transpose()?;
-    let credits_per_day = credits_per_day.map(|limit| limit.map(Credits));
+    let credits_per_day = credits_per_day.map(|limit| limit.map(Credits::whole));
     let change = PlanChange { credits_per_day, requests_per_minute, budgets, shared_keys };
     match app.store.change_plan(&caller.actor(), &name, change).await {
         Ok(changed) => {

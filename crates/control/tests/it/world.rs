@@ -84,7 +84,7 @@ impl World {
         let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
         let ask = AdmissionRequest {
             limits: &limits,
-            charge: Some(Charge::credits(Credits(credits))),
+            charge: Some(Charge::credits(Credits::whole(credits))),
             at: day.start(),
             now: Mono(1),
             rate: RateSource::Here,
@@ -96,7 +96,7 @@ impl World {
     pub(crate) fn subject_has_spent(&self, subject: SubjectId, plan: &Plan, credits: u64) {
         let terms = SubjectTerms { subject, plan, counts: access::limits::plan::LongPeriods::default() };
         let limits = self.meter.limits_of_subject(&terms).unwrap();
-        let charge = Some(Charge::credits(Credits(credits)));
+        let charge = Some(Charge::credits(Credits::whole(credits)));
         let at = self.clock.now();
         let ask = AdmissionRequest { limits: &limits, charge, at, now: Mono(1), rate: RateSource::Here };
         self.meter.admit(&ask).unwrap().commit(at).settle_as_reserved();
@@ -157,7 +157,7 @@ impl World {
         // A busy machine is slow to open connections.
         let store = Store::open_waiting(options, Duration::from_secs(20)).await.unwrap();
         let plan = |name: &str, credits_per_day| Plan { credits_per_day, ..Plan::unlimited(name) };
-        store.ensure_plans(&[plan("starter", Some(Credits(1_000))), plan("endless", None)]).await.unwrap();
+        store.ensure_plans(&[plan("starter", Some(Credits::whole(1_000))), plan("endless", None)]).await.unwrap();
 
         let (queue, lookups) = mpsc::channel(64);
         let revision = Arc::new(Revision::default());
@@ -347,7 +347,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
         started_at: at,
         day: at.day(),
         windows: Vec::new(),
-        charge: Charge::credits(Credits(3)),
+        charge: Charge::credits(Credits::whole(3)),
         route: "ai".into(),
         format: Some("chat".into()),
         model: Some("fast".into()),

@@ -131,7 +131,7 @@ pub(crate) fn record(number: u32) -> Record {
             minute,
             day: Day(20_000),
             requests: 5,
-            credits: Credits(10),
+            credits: Credits::whole(10),
             labels: LabelSet::NONE,
         };
         return Record::Counts { id: id(number), counts: vec![counts(2, 28_800_000), counts(24, 28_800_001)] };
@@ -166,7 +166,7 @@ pub(crate) fn record(number: u32) -> Record {
         started_at: Timestamp(NOW.0 - 1_000_000 + u64::from(number)),
         day: NOW.day(),
         windows: Vec::new(),
-        charge: Charge { credits: Credits(2), tokens: Tokens(10), ..Charge::money(NanoUsd(41)) },
+        charge: Charge { credits: Credits::whole(2), tokens: Tokens(10), ..Charge::money(NanoUsd(41)) },
         route: "chat".into(),
         format: Some("chat".into()),
         model: Some("fast \"quoted\"\n".into()),

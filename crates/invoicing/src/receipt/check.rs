@@ -185,19 +185,15 @@ fn same_line(no: usize, stated: &InvoiceLine, computed: &InvoiceLine) -> Result<
 fn usage_difference(stated: &UsageDay, summed: &UsageDay) -> ReceiptDifference {
     let figures = |of: &UsageDay| {
         [
-            ("requests", of.requests),
-            ("credits", of.credits),
-            ("tokens", of.tokens),
-            ("cost_nano", of.cost_nano),
-            ("unpriced_requests", of.unpriced_requests),
+            ("requests", of.requests.to_string()),
+            ("credits", of.credits.to_string()),
+            ("tokens", of.tokens.to_string()),
+            ("cost_nano", of.cost_nano.to_string()),
+            ("unpriced_requests", of.unpriced_requests.to_string()),
         ]
     };
     let of = stated.model.as_ref().map_or_else(String::new, |model| format!(" of the model {model}"));
     let differing = figures(stated).into_iter().zip(figures(summed)).find(|(stated, summed)| stated != summed);
-    let ((name, stated_figure), (_, summed_figure)) = differing.unwrap_or((("requests", 0), ("requests", 0)));
-    ReceiptDifference {
-        place: format!("{name}{of} on {}", stated.day),
-        stated: stated_figure.to_string(),
-        computed: summed_figure.to_string(),
-    }
+    let ((name, stated_figure), (_, summed_figure)) = differing.unwrap_or_default();
+    ReceiptDifference { place: format!("{name}{of} on {}", stated.day), stated: stated_figure, computed: summed_figure }
 }

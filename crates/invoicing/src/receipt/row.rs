@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use access::{Day, Timestamp};
+use access::{Credits, Day, Timestamp};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -40,7 +40,7 @@ pub struct ReceiptRow {
     /// Number of requests: 1, or the number of counted requests.
     pub requests: u64,
     /// Credits of the requests.
-    pub credits: u64,
+    pub credits: Credits,
     /// Tokens by class, of all attempts. Their sum is what invoices charge.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tokens: BTreeMap<String, u64>,

@@ -1,6 +1,6 @@
 //! Charges on the usage of a period.
 
-use access::{ChargeMetric, ChargeModel, ChargeTier, Currency, Day, PlanCharge, UnitPrice};
+use access::{ChargeMetric, ChargeModel, ChargeTier, Credits, Currency, Day, PlanCharge, UnitPrice};
 use thiserror::Error;
 
 use super::exchange::ExchangeRates;
@@ -25,7 +25,7 @@ pub struct UsageDay {
     /// Number of requests on the day.
     pub requests: u64,
     /// Credits of the requests.
-    pub credits: u64,
+    pub credits: Credits,
     /// Tokens of all classes.
     pub tokens: u64,
     /// The known cost in nano-USD, without that of the user's own credentials.
@@ -81,7 +81,8 @@ impl RatedUsage<'_> {
         let included = share_of_included(charge.included, self.days.days(), self.whole_days);
         let counted = self.beyond(charge, included);
         let units = counted.iter().try_fold(0_u64, |sum, counted| sum.checked_add(counted.units));
-        let units = units.ok_or(AmountOverflow)?;
+        // A part of a credit is not charged.
+        let units = units.ok_or(AmountOverflow)? / parts_of_unit(charge.metric);
         if units == 0 {
             return Ok(None);
         }
@@ -103,7 +104,8 @@ impl RatedUsage<'_> {
         totals.fold(0, |sum, of| sum.saturating_add(of.unpriced_requests))
     }
 
-    /// Returns the units of each day, in the order of days, beyond the included units, which the first days use.
+    /// Returns the [parts of units](parts_of_unit) of each day, in the order of days, beyond the included units, which the
+    /// first days use.
     fn beyond(&self, charge: &PlanCharge, included: u64) -> Vec<CountedDay> {
         let is_counted = |of: &&UsageDay| match &of.model {
             None => charge.models.is_empty(),
@@ -117,7 +119,7 @@ impl RatedUsage<'_> {
             .map(|of| CountedDay { day: of.day, units: units_of(of, charge.metric) })
             .collect();
         days.sort_by_key(|counted| counted.day);
-        let mut left = included;
+        let mut left = included.saturating_mul(parts_of_unit(charge.metric));
         for counted in &mut days {
             let free = counted.units.min(left);
             (counted.units, left) = (counted.units - free, left - free);
@@ -145,17 +147,25 @@ impl RatedUsage<'_> {
     }
 }
 
-/// The units of one day.
+/// The parts of units of one day: micro-credits, or whole units.
 #[derive(Debug, Clone, Copy)]
 struct CountedDay {
     day: Day,
     units: u64,
 }
 
+/// Returns the parts of which the unit of a metric has this number: a credit has a million micro-credits.
+const fn parts_of_unit(metric: ChargeMetric) -> u64 {
+    match metric {
+        ChargeMetric::Credits => Credits::MICRO,
+        ChargeMetric::Requests | ChargeMetric::Tokens | ChargeMetric::Cost => 1,
+    }
+}
+
 const fn units_of(of: &UsageDay, metric: ChargeMetric) -> u64 {
     match metric {
         ChargeMetric::Requests => of.requests,
-        ChargeMetric::Credits => of.credits,
+        ChargeMetric::Credits => of.credits.0,
         ChargeMetric::Tokens => of.tokens,
         ChargeMetric::Cost => of.cost_nano,
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use access::{Day, Timestamp, UserNo};
+use access::{Credits, Day, Timestamp, UserNo};
 use meter::Usage;
 use meter::usage_columns;
 use store::sql::{micros, statements, timestamp, unsigned};
@@ -122,7 +122,7 @@ pub struct ChargedRequest {
     /// Outcome of the request.
     pub outcome: String,
     /// Credits of the request.
-    pub credits: u64,
+    pub credits: Credits,
     /// Usage of all attempts.
     pub usage: Option<Usage>,
     /// Known part of the cost in nano-USD, without that of the user's own credentials.
@@ -143,7 +143,7 @@ pub struct FoldedRequests {
     /// Number of the counted requests.
     pub requests: u64,
     /// Credits of the requests.
-    pub credits: u64,
+    pub credits: Credits,
 }
 
 /// The requests of a user on one day, as far as they were stored when an invoice was made.
@@ -230,7 +230,7 @@ impl From<RequestRow> for ChargedRequest {
             price: row.price,
             status: u16::try_from(row.status).unwrap_or(0),
             outcome: row.outcome,
-            credits: unsigned(row.credits),
+            credits: Credits(unsigned(row.credits)),
             usage,
             cost_nano,
             unpriced: row.unpriced,
@@ -307,7 +307,7 @@ impl ChargedDayOf {
             route,
             status_class: u16::try_from(class).unwrap_or(0),
             requests: unsigned(requests),
-            credits: unsigned(credits),
+            credits: Credits(unsigned(credits)),
         };
         let mut sums: Vec<FoldedRequests> = rows.into_iter().map(folded).collect();
         // Databases order texts differently.

@@ -1,6 +1,6 @@
 //! The daily totals that invoices charge.
 
-use access::{Day, Timestamp, UserId, UserNo};
+use access::{Credits, Day, Timestamp, UserId, UserNo};
 use invoicing::rules::usage::UsageDay;
 use store::sql::{Transaction, micros, statements, timestamp};
 use store::{DatabaseError, Store};
@@ -68,7 +68,7 @@ impl TryFrom<ChargedRow> for UsageDay {
             day: day(row.day, "daily_usage", "day")?,
             model: row.model,
             requests: count(row.requests, "requests")?,
-            credits: count(row.credits, "credits")?,
+            credits: Credits(count(row.credits, "credits")?),
             tokens: count(row.tokens, "tokens")?,
             cost_nano: count(row.cost_nano, "cost_nano")?,
             unpriced_requests: count(row.unpriced_requests, "unpriced_requests")?,

@@ -28,7 +28,7 @@ async fn listed(store: &Store, of: ChargedDayOf, model: Option<&str>) -> UsageDa
         for request in page.iter().filter(|request| model.is_none() || request.model.as_deref() == model) {
             let tokens = request.usage.map(|usage| usage.classes()).into_iter().flatten().flatten();
             sum.requests += 1;
-            sum.credits += request.credits;
+            sum.credits = sum.credits.saturating_add(request.credits);
             sum.tokens += tokens.map(|tokens| tokens.0).sum::<u64>();
             sum.cost_nano += request.cost_nano.unwrap_or(0);
             sum.unpriced_requests += u64::from(request.unpriced);
@@ -41,7 +41,7 @@ async fn listed(store: &Store, of: ChargedDayOf, model: Option<&str>) -> UsageDa
     if model.is_none() {
         for counts in of.folded(store).await.unwrap() {
             sum.requests += counts.requests;
-            sum.credits += counts.credits;
+            sum.credits = sum.credits.saturating_add(counts.credits);
         }
     }
     sum

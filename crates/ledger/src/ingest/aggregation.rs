@@ -266,7 +266,7 @@ pub(crate) fn days(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(Call
             let day = CallerDay { day: counts.day.0.into(), user: caller.user.0, key: caller.key.0 };
             let of = days.entry(day).or_default();
             let requests = counts.sent_requests();
-            of.totals.add(&UsageTotals { requests, credits: counts.credits.0, ..UsageTotals::default() });
+            of.totals.add(&UsageTotals { requests, credits: counts.credits, ..UsageTotals::default() });
             of.charge = of.charge.and(&Charge::credits(counts.credits));
         }
     }
@@ -395,7 +395,7 @@ impl SeriesTotals {
     fn of_counts(counts: &Counts) -> Self {
         let results = ResultCounts::from_result(RequestResult::of_class(counts.status_class), counts.requests);
         let requests = counts.sent_requests();
-        let totals = UsageTotals { requests, credits: counts.credits.0, ..UsageTotals::default() };
+        let totals = UsageTotals { requests, credits: counts.credits, ..UsageTotals::default() };
         Self { totals, results, ..Self::default() }
     }
 
@@ -474,7 +474,7 @@ fn totals(event: &UsageEvent, usage: Option<Usage>, cost: Option<NanoUsd>) -> Us
     let unpriced = event.format.is_some() && unknown;
     UsageTotals {
         requests: 1,
-        credits: event.charge.credits.0,
+        credits: event.charge.credits,
         input,
         cached_input,
         cache_write_short,

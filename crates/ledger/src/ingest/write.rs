@@ -454,7 +454,7 @@ fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
 
 /// Adds the columns from `credits` to `unpriced_requests`.
 fn bind_totals(totals: &UsageTotals, row: &mut Values<'_>) {
-    row.put(signed(totals.credits)).put(signed(totals.input));
+    row.put(signed(totals.credits.0)).put(signed(totals.input));
     row.put(signed(totals.cached_input)).put(signed(totals.cache_write_short));
     row.put(signed(totals.cache_write_long)).put(signed(totals.output)).put(signed(totals.reasoning));
     row.put(totals.cost.0).put(signed(totals.unpriced_requests));

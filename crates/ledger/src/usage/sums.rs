@@ -1,6 +1,6 @@
 //! Totals that the database adds up.
 
-use access::NanoUsd;
+use access::{Credits, NanoUsd};
 use store::sql::unsigned;
 
 use crate::usage_totals::UsageTotals;
@@ -130,7 +130,7 @@ impl From<&SumsRow> for UsageTotals {
         let of = |sum: Option<i64>| unsigned(sum.unwrap_or(0));
         Self {
             requests: of(row.requests),
-            credits: of(row.credits),
+            credits: Credits(of(row.credits)),
             input: of(row.input_tokens),
             cached_input: of(row.cached_input_tokens),
             cache_write_short: of(row.cache_write_short_tokens),

@@ -16,7 +16,7 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
     let two = store.stored_plans().await.unwrap()[0].id;
     let month = Period::containing(LimitPeriod::Month, NOW.day());
     let charge = |n: u64| Charge {
-        credits: Credits(n),
+        credits: Credits::whole(n),
         tokens: Tokens(10 * n),
         ..Charge::money(NanoUsd(100 * n.cast_signed()))
     };
@@ -56,7 +56,7 @@ pub(crate) async fn charges_beyond_what_is_kept_end_at_the_most(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let most = i64::MAX.unsigned_abs();
-    let huge = Charge { credits: Credits(most), tokens: Tokens(most), ..Charge::money(NanoUsd::MAX) };
+    let huge = Charge { credits: Credits::whole(most), tokens: Tokens(most), ..Charge::money(NanoUsd::MAX) };
     let mut records = Vec::new();
     for _ in 0..3 {
         let (_, key) = key(&store, ada.id).await;

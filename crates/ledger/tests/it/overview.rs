@@ -41,7 +41,7 @@ pub(crate) async fn days_without_use_are_zeros(world: &World) {
     assert_eq!((requests(None, 1).await, requests(None, 366).await.len()), (vec![1], 366));
     let told = Ledger::new(store.clone()).usage_of_days(user.no, None, 4, NOW.day()).await.unwrap();
     let (of_day, sum) = told[0];
-    assert_eq!((of_day, sum.cost, sum.input, sum.reasoning, sum.credits), (day(3), NanoUsd(2_000), 2, 12, 2));
+    assert_eq!((of_day, sum.cost, sum.input, sum.reasoning, sum.credits), (day(3), NanoUsd(2_000), 2, 12, credits(2)));
     // A clock that is behind has no later days; days before 1970 do not exist.
     assert_eq!(Ledger::new(store.clone()).usage_of_days(user.no, None, 9, Day(2)).await.unwrap().len(), 3);
 }
@@ -96,7 +96,7 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
         fast(event_days_ago(world, one, 0)),
         UsageEvent { status: 500, ..fast(event_days_ago(world, two, 0)) },
         UsageEvent {
-            charge: Charge { credits: Credits(7), ..Charge::money(NanoUsd(500)) },
+            charge: Charge { credits: Credits::whole(7), ..Charge::money(NanoUsd(500)) },
             ..fast(event_days_ago(world, two, 4))
         },
         event_days_ago(world, two, 10),
@@ -109,12 +109,18 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
 
     let (found, told) = overview(&store, &user).await;
     assert_eq!(found, user);
-    assert_eq!((told.today.requests, told.today.credits, told.month.requests, told.month.credits), (3, 3, 4, 10));
+    assert_eq!(
+        (told.today.requests, told.today.credits, told.month.requests, told.month.credits),
+        (3, credits(3), 4, credits(10))
+    );
     assert_eq!((told.month.cost, told.month.input, told.month.reasoning), (NanoUsd(4_000), 4, 24));
     assert_eq!((told.today.charged, told.month.charged), (Some(NanoUsd(0)), Some(NanoUsd(500))));
     let by_key: Vec<_> =
         told.keys.iter().map(|key| (key.id, key.today.requests, key.month.credits, key.revoked_at)).collect();
-    assert_eq!(by_key, [(second.id, 1, 8, None), (first.id, 2, 2, None), (unused.id, 0, 0, None)]);
+    assert_eq!(
+        by_key,
+        [(second.id, 1, credits(8), None), (first.id, 2, credits(2), None), (unused.id, 0, credits(0), None)]
+    );
     assert_eq!((told.keys[0].label.as_str(), &told.keys[0].last4), ("laptop", &second.last4));
 
     let by_model: Vec<_> = told
@@ -131,7 +137,7 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
         })
         .collect();
     assert_eq!(by_model, [(Some("fast"), 3, 1, 1, 3_000), (Some("mock"), 1, 0, 0, 1_000), (None, 0, 1, 0, 0)]);
-    assert_eq!((told.models[0].total.credits, told.models[0].total.output), (9, 15));
+    assert_eq!((told.models[0].total.credits, told.models[0].total.output), (credits(9), 15));
     assert_eq!(told.results_today, ResultTotals { succeeded: 2, refused: 2, errors: 1 });
     assert_eq!(told.newest.len(), 7);
     assert!(told.newest.iter().is_sorted_by_key(|line| std::cmp::Reverse((line.started_at, line.id))));
@@ -158,7 +164,12 @@ pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
     let events = keys.iter().take(103).zip((1..=103).rev()).map(|(key, credits)| {
         let caller = Caller { user: user.no, key: key.no, plan: PlanId::NIL };
         let model = Some(format!("m-{}", key.no.0).into());
-        UsageEvent { model, status: 400, charge: Charge::credits(Credits(credits)), ..event_days_ago(world, caller, 0) }
+        UsageEvent {
+            model,
+            status: 400,
+            charge: Charge::credits(Credits::whole(credits)),
+            ..event_days_ago(world, caller, 0)
+        }
     });
     store.revoke_key(&Actor::COMMAND, keys[0].id).await.unwrap();
     // Usage of a key that is missing in a restored copy.
@@ -172,7 +183,7 @@ pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
     );
     assert!(told.keys.iter().all(|key| key.today.requests == 1));
     assert!(told.keys.iter().map(|key| key.id).eq(keys.iter().take(100).map(|key| key.id)), "the revoked one too");
-    assert_eq!(told.month.credits, (1..=103).sum::<u64>() + 1);
+    assert_eq!(told.month.credits, credits((1..=103).sum::<u64>() + 1));
 }
 
 pub(crate) async fn each_key_of_the_month_has_its_figures_of_today(world: &World) {
@@ -200,4 +211,8 @@ pub(crate) async fn each_key_of_the_month_has_its_figures_of_today(world: &World
     assert_eq!((all.requests, listed.len()), (101, 100));
     let (total, of_key) = ledger.scope_day(UsageOf::All, Some(keys[0].no), NOW.day()).await.unwrap();
     assert_eq!((total.cost, of_key.len(), of_key[0].0.total.requests), (NanoUsd(1), 1, 1));
+}
+
+const fn credits(whole: u64) -> Credits {
+    Credits::whole(whole)
 }

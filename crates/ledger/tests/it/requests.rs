@@ -192,7 +192,7 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let failed =
         Attempt { status: Some(500), usage: None, cost: None, price_version: None, answered_model: None, ..attempt() };
     let failed = Attempt { unknown: Some(UnknownCost::NoUsage), ..failed };
-    let charge = Charge { credits: Credits(1), tokens: Tokens(70), ..Charge::money(NanoUsd(9_000)) };
+    let charge = Charge { credits: Credits::whole(1), tokens: Tokens(70), ..Charge::money(NanoUsd(9_000)) };
     let skip = |provider: &str, reason, attempts_before| SkippedTarget {
         provider: provider.into(),
         model: "gpt".into(),
@@ -257,7 +257,7 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let RequestDetails { line, attempts, .. } = found;
     assert_eq!(
         (line.refusal.as_deref(), line.credits, line.usage, line.cost),
-        (Some("quota_exceeded"), Credits(0), None, None)
+        (Some("quota_exceeded"), Credits::whole(0), None, None)
     );
     assert_eq!((line.unpriced, line.first_byte_us, attempts), (false, None, Vec::new()));
 }

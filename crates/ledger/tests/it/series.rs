@@ -159,7 +159,7 @@ pub(crate) async fn finer_steps_are_sums_of_requests_and_counts(world: &World) {
         minute: minute(at),
         day: NOW.day(),
         requests,
-        credits: Credits(requests),
+        credits: Credits::whole(requests),
         labels: access::LabelSet::NONE,
     };
     let counts = vec![counts(2, HOUR, 5), counts(4, 2 * HOUR - 1, 2), counts(2, DAY, 9)];
@@ -171,7 +171,7 @@ pub(crate) async fn finer_steps_are_sums_of_requests_and_counts(world: &World) {
     assert_eq!(points(&of_all.series[0]), expected);
     let of_hour = of_all.series[0].points[1].1;
     let sums = (of_hour.totals.cost, of_hour.totals.credits, of_hour.totals.input, of_hour.totals.unpriced_requests);
-    assert_eq!(sums, (NanoUsd(1_000), 9, 2, 2));
+    assert_eq!(sums, (NanoUsd(1_000), Credits::whole(9), 2, 2));
     assert_eq!((of_hour.mean_us, of_hour.quantiles_us), (Some(1_000), Some([1_000; 3])));
 
     let by_model = series(&store, one, &hours(Some(SeriesGroup::Model))).await;
@@ -293,7 +293,7 @@ pub(crate) async fn a_range_with_too_many_totals_begins_later(world: &World) {
             minute: u32::try_from((time_at(0).0 + nth / routes * step) / MINUTE).unwrap(),
             day: NOW.day(),
             requests: 1,
-            credits: Credits(1),
+            credits: Credits::whole(1),
             labels: access::LabelSet::NONE,
         });
         counts.collect::<Vec<_>>()

@@ -11,7 +11,7 @@ use crate::world::{NOW, World, key, plan, user};
 /// The totals that [`World::event`] adds to a day.
 const ONE: UsageTotals = UsageTotals {
     requests: 1,
-    credits: 1,
+    credits: Credits::whole(1),
     input: 1,
     cached_input: 2,
     cache_write_short: 3,
@@ -29,7 +29,7 @@ pub(crate) async fn a_day_is_the_sum_of_its_events(world: &World) {
     let (_, first) = key(&store, user.id).await;
     let (_, second) = key(&store, user.id).await;
     let of = |key| Some(Caller { user: user.no, key, plan: PlanId::NIL });
-    let dear = UsageEvent { charge: Charge::credits(Credits(10)), ..world.event(of(second.no)) };
+    let dear = UsageEvent { charge: Charge::credits(Credits::whole(10)), ..world.event(of(second.no)) };
     let records = [
         Record::Event(world.event(of(first.no))),
         Record::Event(world.event(of(first.no))),
@@ -42,12 +42,12 @@ pub(crate) async fn a_day_is_the_sum_of_its_events(world: &World) {
     world.ingest(&store, &[world.counts(of(first.no), 1)]).await;
 
     let usage = Ledger::new(store.clone()).usage_of_day(user.no, NOW.day()).await.unwrap();
-    assert_eq!((usage.total.requests, usage.total.credits), (3 + 16, 12 + 32));
+    assert_eq!((usage.total.requests, usage.total.credits), (3 + 16, Credits::whole(12 + 32)));
     assert_eq!((usage.total.input, usage.total.reasoning, usage.total.cost), (3, 18, NanoUsd(3_000)));
     let [of_first, of_second] = usage.by_key.as_slice() else { panic!("{usage:?}") };
     assert_eq!((of_first.key, of_first.no, of_first.total.requests), (first.id, first.no, 18));
     assert_eq!((of_second.label.as_str(), &of_second.last4), ("laptop", &second.last4));
-    assert_eq!(of_second.total, UsageTotals { credits: 10, ..ONE });
+    assert_eq!(of_second.total, UsageTotals { credits: Credits::whole(10), ..ONE });
     let nothing = UsageTotals { charged: Some(NanoUsd(0)), ..UsageTotals::default() };
     let empty = DayUsage { total: nothing, by_key: Vec::new() };
     assert_eq!(Ledger::new(store.clone()).usage_of_day(user.no, NOW.day().next()).await.unwrap(), empty);
@@ -78,7 +78,7 @@ pub(crate) async fn a_sum_that_nobody_can_owe_ends_at_the_most(world: &World) {
 pub(crate) async fn an_unknown_cost_is_counted_as_unpriced(world: &World) {
     let store = world.store().await;
     let caller = caller(&store, "ada@example.com").await;
-    let charge = Charge { credits: Credits(1), tokens: Tokens(0), ..Charge::money(NanoUsd(5_000)) };
+    let charge = Charge { credits: Credits::whole(1), tokens: Tokens(0), ..Charge::money(NanoUsd(5_000)) };
     let event = UsageEvent { charge, ..world.event(Some(caller)) };
     let unpriced = Attempt { cost: None, ..attempt() };
     let plain = UsageEvent { id: world.id(), format: None, attempts: vec![unpriced.clone()], ..event.clone() };
@@ -101,7 +101,7 @@ pub(crate) async fn attempts_count_together_as_one_request(world: &World) {
     let attempts = vec![nothing, counted, attempt()];
     world.ingest(&store, &[Record::Event(UsageEvent { attempts, ..world.event(Some(caller)) })]).await;
     let total = Ledger::new(store.clone()).usage_of_day(caller.user, NOW.day()).await.unwrap().total;
-    assert_eq!((total.requests, total.credits, total.input, total.output), (1, 1, 2, 5));
+    assert_eq!((total.requests, total.credits, total.input, total.output), (1, Credits::whole(1), 2, 5));
     assert_eq!(total.cost, NanoUsd(3_000));
 }
 
@@ -135,7 +135,7 @@ pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
     let ada = caller(&store, "ada@example.com").await;
     let bob = caller(&store, "bob@example.com").await;
     let yesterday = UsageEvent { day: access::Day(NOW.day().0 - 1), ..world.event(Some(bob)) };
-    let dear = UsageEvent { charge: Charge::credits(Credits(41)), ..world.event(Some(ada)) };
+    let dear = UsageEvent { charge: Charge::credits(Credits::whole(41)), ..world.event(Some(ada)) };
     let records = [
         Record::Event(yesterday),
         Record::Event(dear),
@@ -144,7 +144,7 @@ pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
     ];
     world.ingest(&store, &records).await;
     let charges = store.charges(Period::containing(LimitPeriod::Day, NOW.day())).await.unwrap();
-    let [of_ada, of_bob] = [42, 12].map(|credits| Charge::credits(Credits(credits)));
+    let [of_ada, of_bob] = [42, 12].map(|credits| Charge::credits(Credits::whole(credits)));
     let mut keys = charges.keys;
     keys.sort_unstable_by_key(|(key, _)| *key);
     assert_eq!(keys, [(ada.key, of_ada), (bob.key, of_bob)]);
@@ -156,7 +156,7 @@ pub(crate) async fn users_near_their_quota_are_found_whatever_the_quota_is(world
     let caller = caller(&store, "ada@example.com").await;
     world.ingest(&store, &[Record::Event(world.event(Some(caller)))]).await;
     // One credit is a quarter of 4.
-    for (quota, expected) in [(4, 1), (5, 0), (Plan::CREDITS_MAX.0, 0)] {
+    for (quota, expected) in [(4, 1), (5, 0), (Plan::CREDITS_MAX.rounded_down(), 0)] {
         store.apply_plans(&Actor::COMMAND, &[plan("starter", quota)]).await.unwrap();
         let (users, all) = Ledger::new(store.clone()).busiest_users(NOW.day(), 9).await.unwrap();
         assert_eq!((users.len(), all), (expected, expected), "{quota}");

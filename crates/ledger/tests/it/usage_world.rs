@@ -41,7 +41,7 @@ impl World {
             started_at: NOW,
             day: NOW.day(),
             windows: Vec::new(),
-            charge: Charge::credits(Credits(1)),
+            charge: Charge::credits(Credits::whole(1)),
             route: "ai".into(),
             format: Some("chat".into()),
             model: Some("mock".into()),
@@ -65,7 +65,7 @@ impl World {
             minute: u32::try_from(NOW.unix_seconds() / 60).unwrap(),
             day: NOW.day(),
             requests,
-            credits: Credits(requests * 2),
+            credits: Credits::whole(requests * 2),
             labels: access::LabelSet::NONE,
         };
         Record::Counts { id: self.id().0, counts: vec![counts.clone(), Counts { status_class: 5, ..counts }] }

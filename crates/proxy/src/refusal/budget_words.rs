@@ -149,7 +149,7 @@ mod tests {
     ) -> String {
         let budget = BudgetId { scope, measure, per };
         let period = meter::Period::containing(per, access::Day(20_000));
-        let [limit, used, requested] = [limit, used, requested].map(Amount);
+        let [limit, used, requested] = [limit, used, requested].map(|units| measure.limit_of(units));
         too_little(&BudgetExceeded { budget, period, limit, used, requested, by }, None)
     }
 
@@ -184,10 +184,10 @@ mod tests {
 
     #[test]
     fn what_a_lost_node_holds_is_named_unless_others_share_it() {
-        let message = |scope, measure, per| {
+        let message = |scope, measure: Measure, per| {
             let budget = BudgetId { scope, measure, per };
             let period = meter::Period::containing(per, access::Day(20_000));
-            lost(&LostLease { budget, period, limit: Amount(400), held: Amount(34) }, None)
+            lost(&LostLease { budget, period, limit: measure.limit_of(400), held: measure.limit_of(34) }, None)
         };
         assert_eq!(
             message(BudgetScope::User(access::UserNo(1)), Measure::Credits, LimitPeriod::Day),

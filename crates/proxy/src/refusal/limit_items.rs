@@ -344,7 +344,8 @@ const fn unit(budget: BudgetId) -> LimitUnit {
 /// Returns an amount in the unit of fields, rounded down.
 const fn number(measure: Measure, amount: Amount) -> u64 {
     match measure {
-        Measure::Credits | Measure::Tokens => amount.0,
+        Measure::Credits => amount.credits().rounded_down(),
+        Measure::Tokens => amount.0,
         Measure::Money => amount.0 / NANO_USD_PER_UNIT,
     }
 }

@@ -141,7 +141,7 @@ mod tests {
     fn used_up() -> Problem {
         let budget = meter::BudgetId::credits_a_day(meter::BudgetScope::User(access::UserNo(1)));
         let period = meter::Period::containing(meter::LimitPeriod::Day, access::Day(20_000));
-        let [limit, used, requested] = [5, 5, 1].map(access::Amount);
+        let [limit, used, requested] = [5, 5, 1].map(|units| budget.measure.limit_of(units));
         let by = meter::budgets::counter::RefusalCause::Limit;
         let exceeded = meter::BudgetExceeded { budget, period, limit, used, requested, by };
         let clock = access::Clock::manual(access::Day(20_000).start());

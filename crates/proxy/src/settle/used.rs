@@ -38,7 +38,8 @@ mod tests {
 
     use super::*;
 
-    const RESERVED: Charge = Charge { credits: Credits(2), tokens: Tokens(1_000), ..Charge::money(NanoUsd(500)) };
+    const RESERVED: Charge =
+        Charge { credits: Credits::whole(2), tokens: Tokens(1_000), ..Charge::money(NanoUsd(500)) };
 
     fn attempt(tokens: Option<u64>, cost: Option<i64>) -> Attempt {
         Attempt {
@@ -60,7 +61,7 @@ mod tests {
 
     fn check(attempts: &[Attempt], known: i64, charge: [u32; 2], estimated: [u32; 2]) {
         let of = |credits, [tokens, money]: [u32; 2]| Charge {
-            credits: Credits(credits),
+            credits: Credits::whole(credits),
             tokens: Tokens(tokens.into()),
             ..Charge::money(NanoUsd(money.into()))
         };

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     fn principal(key: i64, credits: u64) -> Arc<Principal> {
-        let plan = Plan { credits_per_day: Some(Credits(credits)), ..Plan::unlimited("test") };
+        let plan = Plan { credits_per_day: Some(Credits::whole(credits)), ..Plan::unlimited("test") };
         let id = Ids::new(Clock::manual(Timestamp(1))).next_uuid();
         Arc::new(Principal::unbounded((UserId(id), UserNo(1)), (KeyId(id), KeyNo(key)), Arc::new(plan)))
     }
@@ -67,7 +67,7 @@ mod tests {
         let at = Timestamp(1);
         assert_eq!(
             (limits.left(at).credits, known.limits(&meter, &changed).left(at).credits),
-            (Credits(5), Credits(6))
+            (Credits::whole(5), Credits::whole(6))
         );
     }
 

@@ -71,8 +71,8 @@ mod tests {
         let known = SubjectLimitsCache::default();
         let meter = Meter::default();
         let ada = subject("ada");
-        let small = Plan { credits_per_day: Some(Credits(5)), ..Plan::unlimited("small") };
-        let large = Plan { credits_per_day: Some(Credits(6)), ..small.clone() };
+        let small = Plan { credits_per_day: Some(Credits::whole(5)), ..Plan::unlimited("small") };
+        let large = Plan { credits_per_day: Some(Credits::whole(6)), ..small.clone() };
         let of_ada = meter.limits_of_subject(&terms(&ada, &small)).unwrap();
         known.insert(&ada, &terms(&ada, &small), of_ada.clone());
         assert!(Arc::ptr_eq(&of_ada, &known.get(&ada, &small, LongPeriods::default()).unwrap()));
@@ -82,7 +82,10 @@ mod tests {
         );
         assert!(known.get(&subject("bob"), &small, LongPeriods::default()).is_none());
         known.insert(&ada, &terms(&ada, &large), meter.limits_of_subject(&terms(&ada, &large)).unwrap());
-        assert_eq!(known.get(&ada, &large, LongPeriods::default()).unwrap().left(Timestamp(1)).credits, Credits(6));
+        assert_eq!(
+            known.get(&ada, &large, LongPeriods::default()).unwrap().left(Timestamp(1)).credits,
+            Credits::whole(6)
+        );
         known.clear();
         assert!(known.get(&ada, &large, LongPeriods::default()).is_none());
     }

@@ -135,7 +135,7 @@ async fn served(gateway: &mut Gateway) -> Vec<UsageEvent> {
 }
 
 fn plan(credits_per_day: u64) -> Arc<Plan> {
-    Arc::new(Plan { credits_per_day: Some(Credits(credits_per_day)), ..Plan::unlimited("some") })
+    Arc::new(Plan { credits_per_day: Some(Credits::whole(credits_per_day)), ..Plan::unlimited("some") })
 }
 
 fn of_user(measure: Measure) -> BudgetId {
@@ -264,14 +264,17 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let team = PlanId(ids.next_uuid());
     let of_plan = |id| BudgetId::credits_a_day(BudgetScope::Plan(id));
     gateway.change(|of| {
-        (of.plan, of.plan_id, of.budgets) = (plan(5), starter, Arc::new([(of_plan(starter), Amount(100))]));
+        (of.plan, of.plan_id, of.budgets) =
+            (plan(5), starter, Arc::new([(of_plan(starter), Measure::Credits.limit_of(100))]));
     });
     for _ in 0..3 {
         passes(&gateway, &provider).await;
     }
     let under_way = begun(&gateway, &provider).await;
     // A larger plan, whose users together have little left of their own.
-    gateway.change(|of| (of.plan, of.plan_id, of.budgets) = (plan(9), team, Arc::new([(of_plan(team), Amount(2))])));
+    gateway.change(|of| {
+        (of.plan, of.plan_id, of.budgets) = (plan(9), team, Arc::new([(of_plan(team), Measure::Credits.limit_of(2))]))
+    });
     for _ in 0..2 {
         passes(&gateway, &provider).await;
     }
@@ -284,7 +287,10 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     provider.end_one();
     ends(under_way).await;
     let used = [of_plan(starter), of_plan(team), BudgetId::credits_a_day(BudgetScope::User(USER))];
-    assert_eq!(used.map(|budget| gateway.meter().used(budget, DAY)), [4, 2, 6].map(Amount));
+    assert_eq!(
+        used.map(|budget| gateway.meter().used(budget, DAY)),
+        [4, 2, 6].map(|units| Measure::Credits.limit_of(units))
+    );
     // The user's quota is the new plan's, over all of the day.
     gateway.change(|of| of.budgets = Arc::default());
     for _ in 0..3 {

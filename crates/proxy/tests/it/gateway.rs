@@ -368,7 +368,7 @@ impl Gateway {
         let day = self.shared.clock.now().day();
         let used = meter.used(BudgetId::credits_a_day(BudgetScope::User(USER)), day);
         assert_eq!(used, meter.used(BudgetId::credits_a_day(BudgetScope::Key(KEY)), day));
-        used.credits().0
+        used.credits().rounded_down()
     }
 
     /// Returns the numbers of ended reservations so far.
@@ -455,7 +455,7 @@ impl Drop for Gateway {
 
 fn principal(clock: &Clock, bounds: KeyBounds) -> Arc<Principal> {
     let mut ids = Ids::new(clock.clone());
-    let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("starter") };
+    let plan = Plan { credits_per_day: Some(Credits::whole(100_000)), ..Plan::unlimited("starter") };
     let user = UserId(ids.next_uuid());
     let key = KeyId(ids.next_uuid());
     let principal = Principal::unbounded((user, USER), (key, KEY), Arc::new(plan));

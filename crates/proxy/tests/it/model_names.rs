@@ -84,7 +84,7 @@ async fn a_refused_call_keeps_the_name_that_its_client_wrote() {
 async fn a_call_that_a_limit_refuses_keeps_its_name_too() {
     let (_raw, mut gateway) = responding(200).await;
     gateway.change(|principal| {
-        principal.plan = Arc::new(Plan { credits_per_day: Some(Credits(0)), ..Plan::clone(&principal.plan) });
+        principal.plan = Arc::new(Plan { credits_per_day: Some(Credits::whole(0)), ..Plan::clone(&principal.plan) });
     });
     for name in ["far/made-up", "listed"] {
         let answer = gateway.post(CHAT, call(name)).await;

@@ -100,6 +100,6 @@ async fn events_say_how_a_stored_response_was_used() {
         }
         Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => None,
     });
-    let expected = [(CacheUse::None, Credits(1), 1), (CacheUse::Hit, Credits(0), 0)];
+    let expected = [(CacheUse::None, Credits::whole(1), 1), (CacheUse::Hit, Credits::whole(0), 0)];
     assert_eq!(events.collect::<Vec<_>>(), expected);
 }

@@ -160,7 +160,11 @@ async fn a_request_that_the_rate_or_the_quota_of_a_plan_refuses_counts_in_no_lim
     let gateway = Gateway::plain(&route);
     let plan = |rate: Option<u32>, credits: u64| {
         let requests_per_minute = rate.and_then(NonZeroU32::new);
-        Arc::new(Plan { requests_per_minute, credits_per_day: Some(Credits(credits)), ..Plan::unlimited("starter") })
+        Arc::new(Plan {
+            requests_per_minute,
+            credits_per_day: Some(Credits::whole(credits)),
+            ..Plan::unlimited("starter")
+        })
     };
     gateway.change(|principal| principal.plan = plan(Some(1), 100));
     let (status, answer) = send_with_key(&gateway, "/a", "192.0.2.1").await;

@@ -52,7 +52,7 @@ async fn refused_limit(mut gateway: Gateway, after: usize) -> RefusedLimit {
 #[tokio::test]
 async fn the_event_of_a_refused_call_has_the_quota_of_the_key() {
     let raw = provider().await;
-    let own = KeyBounds { credits_per_day: Some(Credits(0)), ..KeyBounds::default() };
+    let own = KeyBounds { credits_per_day: Some(Credits::whole(0)), ..KeyBounds::default() };
     let gateway = Gateway::bound(&yaml(&raw, ""), own);
     let refused = refused_limit(gateway, 0).await;
     assert_eq!(
@@ -99,7 +99,7 @@ async fn the_event_of_a_refused_call_has_the_quota_of_the_user() {
     let raw = provider().await;
     let gateway = Gateway::plain(&yaml(&raw, ""));
     gateway.change(|principal| {
-        principal.plan = Arc::new(Plan { credits_per_day: Some(Credits(0)), ..Plan::clone(&principal.plan) });
+        principal.plan = Arc::new(Plan { credits_per_day: Some(Credits::whole(0)), ..Plan::clone(&principal.plan) });
     });
     let refused = refused_limit(gateway, 0).await;
     assert_eq!((refused.owner, refused.unit, refused.limit), (LimitOwner::User, LimitUnit::Credits, Amount(0)));

@@ -162,7 +162,7 @@ async fn a_key_is_used_from_the_networks_that_it_is_bound_to() {
 #[tokio::test]
 async fn a_keys_own_limits_hold_before_its_users_and_are_named() {
     let raw = upstream().await;
-    let own = KeyBounds { credits_per_day: Some(Credits(u64::from(CREDITS) * 2 + 1)), ..KeyBounds::default() };
+    let own = KeyBounds { credits_per_day: Some(Credits::whole(u64::from(CREDITS) * 2 + 1)), ..KeyBounds::default() };
     let quota = gateway(&raw, own);
     for _ in 0..2 {
         assert_eq!(get(&quota, "/users/7").await.status, 200);

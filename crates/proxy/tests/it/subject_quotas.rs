@@ -69,7 +69,10 @@ async fn each_subject_has_the_quota_of_its_plan_over_all_routes() {
             assert!(answer.contains("the day's quota of 5 credits is used up (5 credits used)"), "{answer}");
         }
     }
-    assert_eq!((used(&gateway, "acme"), used(&gateway, "bolt")), (Amount(5), Amount(2)));
+    assert_eq!(
+        (used(&gateway, "acme"), used(&gateway, "bolt")),
+        (Measure::Credits.limit_of(5), Measure::Credits.limit_of(2))
+    );
     // The records contain the used credits, also of requests that share a record.
     let mut events = Vec::new();
     let mut counts = Vec::new();
@@ -80,18 +83,18 @@ async fn each_subject_has_the_quota_of_its_plan_over_all_routes() {
             Record::CloseBatch { counts: of, .. } | Record::Counts { counts: of, .. } => {
                 counts.extend(of.into_iter().map(|of| (of.subject, of.credits)));
             }
-            Record::Open(open) => opened += open.reserved.credits.0,
+            Record::Open(open) => opened += open.reserved.credits.rounded_down(),
         }
     }
     let acme = subject("shared", "acme");
     let bolt = subject("shared", "bolt");
     let charged = |subject: &Subject| {
         let all = events.iter().chain(&counts).filter(|(of, _)| of == subject);
-        all.map(|(_, credits)| credits.0).sum::<u64>()
+        all.map(|(_, credits)| credits.rounded_down()).sum::<u64>()
     };
     assert_eq!((charged(&acme), charged(&bolt), charged(&subject("free", "acme"))), (5, 2, 0));
     assert!(opened >= 7, "credits of a quota are in the spool before their requests are sent");
-    assert!(events.contains(&(acme, Credits(2))));
+    assert!(events.contains(&(acme, Credits::whole(2))));
 }
 
 #[tokio::test]
@@ -117,7 +120,7 @@ async fn a_changed_plan_applies_at_once_and_keeps_what_is_used() {
     for expected in [200, 429] {
         assert_eq!(call(&gateway, "/one", ACME).await.0, expected);
     }
-    assert_eq!(used(&gateway, "acme"), Amount(3));
+    assert_eq!(used(&gateway, "acme"), Measure::Credits.limit_of(3));
 }
 
 #[tokio::test]
@@ -130,7 +133,7 @@ async fn a_request_that_is_not_sent_costs_nothing() {
     }
     // The end of the worker closes the batch of the first request.
     gateway.stop().await;
-    assert_eq!(used(&gateway, "acme"), Amount(0));
+    assert_eq!(used(&gateway, "acme"), Measure::Credits.limit_of(0));
 }
 
 #[tokio::test]
@@ -161,13 +164,13 @@ async fn a_subject_is_begun_once_per_worker_with_the_budgets_of_its_plan() {
         assert_eq!(request.budgets.len(), 2);
         for budget in &request.budgets {
             // The store contains three credits.
-            gateway.meter().begin(*budget, gateway.clock().now().day(), Amount(3));
+            gateway.meter().begin(*budget, gateway.clock().now().day(), Measure::Credits.limit_of(3));
         }
         request.reply.send(Ok(())).unwrap();
     };
     tokio::join!(calls, begin);
     assert!(beginnings.try_recv().is_err());
-    assert_eq!(used(&gateway, "acme"), Amount(5));
+    assert_eq!(used(&gateway, "acme"), Measure::Credits.limit_of(5));
 }
 
 #[tokio::test]
@@ -178,7 +181,7 @@ async fn a_subject_whose_counters_have_begun_needs_no_store() {
     let scope = BudgetScope::Subject(SubjectId::from_subject(&subject("shared", "acme")).unwrap());
     for per in [LimitPeriod::Day, LimitPeriod::Month] {
         let budget = BudgetId { scope, measure: Measure::Credits, per };
-        gateway.meter().begin(budget, gateway.clock().now().day(), Amount(4));
+        gateway.meter().begin(budget, gateway.clock().now().day(), Measure::Credits.limit_of(4));
     }
     for (key, expected) in [(ACME, 200), (ACME, 429), (BOLT, 503)] {
         assert_eq!(call(&gateway, "/one", key).await.0, expected);

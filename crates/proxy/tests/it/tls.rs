@@ -57,7 +57,7 @@ async fn check_unreachable(host: &str, upstream: &Upstream, tls: Arc<ClientConfi
     let records = gateway.stop().await;
     let counts: Vec<_> =
         counted(&records).map(|counts| (counts.status_class, counts.requests, counts.credits)).collect();
-    assert_eq!(counts, [(RequestResult::unsent_class(502, Outcome::Completed, None), 1, Credits(0))]);
+    assert_eq!(counts, [(RequestResult::unsent_class(502, Outcome::Completed, None), 1, Credits::whole(0))]);
     assert_eq!(gateway.used(), 0);
     assert_eq!(gateway.ended(), ReservationCounts { released: 1, settled: 0, interrupted: 0 });
 }
@@ -104,7 +104,7 @@ async fn check_reached(server: impl Fn(&Authority) -> ServerConfig, protocol: &s
     assert_eq!(gateway.used(), u64::from(2 * CREDITS));
     assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 2, interrupted: 0 });
     let answered = counted(&records).filter(|counts| counts.status_class == 2);
-    let sums = answered.fold((0, 0), |sums, counts| (sums.0 + counts.requests, sums.1 + counts.credits.0));
+    let sums = answered.fold((0, 0), |sums, counts| (sums.0 + counts.requests, sums.1 + counts.credits.rounded_down()));
     assert_eq!(sums, (2, u64::from(2 * CREDITS)));
 }
 

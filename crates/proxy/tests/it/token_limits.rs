@@ -164,7 +164,7 @@ async fn a_call_without_usage_counts_its_estimate_and_a_failed_or_refused_one_no
     let silent = input(&body("silent", 400)) + 400;
     assert_eq!(left(&gateway, "m").await, 1_000 - 30 - silent);
     gateway.change(|principal| {
-        principal.plan = Arc::new(Plan { credits_per_day: Some(access::Credits(0)), ..Plan::unlimited("poor") });
+        principal.plan = Arc::new(Plan { credits_per_day: Some(access::Credits::whole(0)), ..Plan::unlimited("poor") });
     });
     let answer = call(&gateway, "m", 100).await;
     assert_eq!(answer.status().as_u16(), 429, "{answer:?}");

@@ -27,7 +27,7 @@ impl TryFrom<BoundsRow> for KeyBounds {
             u32::try_from(stored).ok().and_then(NonZeroU32::new).ok_or_else(|| unreadable("requests_per_minute"))
         };
         Ok(Self {
-            credits_per_day: row.key_credits_per_day.map(|credits| Credits(unsigned(credits))),
+            credits_per_day: row.key_credits_per_day.map(|credits| Credits::whole(unsigned(credits))),
             requests_per_minute: row.key_requests_per_minute.map(requests).transpose()?,
             routes: read("routes", row.routes)?,
             models: read("models", row.models)?,

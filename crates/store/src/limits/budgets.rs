@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, LimitPeriod, Measure, PlanId, UserId, UserNo};
+use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, LimitPeriod, Measure, Plan, PlanId, UserId, UserNo};
 use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::error::DatabaseError;
 use crate::keys::api_keys::NoKey;
 use crate::opening::handle::Store;
 use crate::plans::{self, NoPlan};
-use crate::sql::{self, StoreKind, Texts, Transaction, padded, signed, statements};
+use crate::sql::{StoreKind, Texts, Transaction, padded, signed, statements, unsigned};
 
 /// Maximum number of budgets in a store. The list of budgets is not paged.
 pub const BUDGETS_MAX: usize = 100_000;
@@ -68,7 +68,11 @@ pub enum BudgetError {
     #[error(transparent)]
     NoPlan(#[from] NoPlan),
     /// A budget exceeds the maximum amount.
-    #[error("the amount of a budget must be at most {} (money in nano-USD)", Budget::AMOUNT_MAX.0)]
+    #[error(
+        "the amount of a budget must be at most {} credits, or {} tokens or nano-USD",
+        Plan::CREDITS_MAX,
+        Budget::AMOUNT_MAX.0
+    )]
     BudgetTooLarge,
     /// A window of a key, a plan or all users.
     #[error("only budgets of users have windows: keys, plans and all users together have `day`, `week` or `month`")]
@@ -168,11 +172,9 @@ impl TryFrom<BudgetRow> for ApplicableBudget {
     type Error = DatabaseError;
 
     fn try_from(row: BudgetRow) -> Result<Self, DatabaseError> {
-        let budget = Budget::new(
-            Measure::parse(&row.measure).ok_or_else(|| unreadable("measure"))?,
-            LimitPeriod::parse(&row.per).ok_or_else(|| unreadable("per"))?,
-            sql::amount(row.amount),
-        );
+        let measure = Measure::parse(&row.measure).ok_or_else(|| unreadable("measure"))?;
+        let per = LimitPeriod::parse(&row.per).ok_or_else(|| unreadable("per"))?;
+        let budget = Budget::new(measure, per, measure.limit_of(unsigned(row.amount)));
         Ok(Self { scope: ScopeKind::read(&row.scope)?, budget })
     }
 }
@@ -276,7 +278,7 @@ impl Store {
         let stored =
             transaction.query(AMOUNT).bind(id).bind(kind.as_str()).bind(measure.as_str()).bind(per.to_string());
         let stored: Option<(i64,)> = stored.find().await?;
-        let stored = stored.map(|(stored,)| sql::amount(stored));
+        let stored = stored.map(|(stored,)| measure.limit_of(unsigned(stored)));
         if stored == amount {
             return Ok(false);
         }
@@ -293,7 +295,7 @@ impl Store {
                 }
                 let set =
                     transaction.query(SET).bind(self.new_id()).bind(kind.as_str()).bind(id).bind(measure.as_str());
-                set.bind(per.to_string()).bind(signed(amount.0)).bind(self.now()).run().await?;
+                set.bind(per.to_string()).bind(signed(measure.units_of(amount))).bind(self.now()).run().await?;
             }
             None => {
                 let remove = transaction.query(REMOVE).bind(id).bind(kind.as_str());

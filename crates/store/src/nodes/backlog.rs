@@ -260,7 +260,7 @@ mod tests {
             minute: 1,
             day: DAY,
             requests: 1,
-            credits: Credits(credits),
+            credits: Credits::whole(credits),
             labels: access::LabelSet::NONE,
         };
         Record::Counts { id: Uuid::nil(), counts: vec![counts] }
@@ -288,13 +288,13 @@ mod tests {
         let two = BudgetScope::Key(access::KeyNo(20));
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(BudgetScope::Global, day).await),
-            (Credits(3), Credits(4), Credits(7))
+            (Credits::whole(3), Credits::whole(4), Credits::whole(7))
         );
 
         assert!(backlog.leaving(with_places(&[(position_at(30), counted(1, 5))])).await.is_none());
         // Charges that were not stored stay.
         backlog.leaving(with_places(&records)).await.unwrap().hold(&[position_at(20)]).await.refused();
-        assert_eq!(credits(BudgetScope::Global, month).await, Credits(7));
+        assert_eq!(credits(BudgetScope::Global, month).await, Credits::whole(7));
         let leaving = async |records, end| {
             backlog.leaving(with_places(records)).await.unwrap().hold(&[position_at(end)]).await.stored();
         };
@@ -303,7 +303,7 @@ mod tests {
         assert!(backlog.leaving(with_places(&records[..1])).await.is_none());
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(BudgetScope::Global, day).await),
-            (Credits(0), Credits(4), Credits(4))
+            (Credits::whole(0), Credits::whole(4), Credits::whole(4))
         );
         leaving(&records, 20).await;
         let waiting = backlog.waiting().await.unwrap();
@@ -327,7 +327,7 @@ mod tests {
         let periods = [LimitPeriod::Day, LimitPeriod::Month].map(|per| Period::containing(per, DAY));
         for period in periods {
             let waiting = backlog.waiting().await.unwrap();
-            assert_eq!(waiting.charges(period).collect::<Vec<_>>(), [(scope, Charge::credits(Credits(3)))]);
+            assert_eq!(waiting.charges(period).collect::<Vec<_>>(), [(scope, Charge::credits(Credits::whole(3)))]);
         }
         backlog
             .leaving(with_places(&[(position_at(10), record)]))

@@ -5,7 +5,10 @@ use store::{Actor, AuditFilter, BudgetError, BudgetHolder, EVERYBODY, PlanChange
 use crate::world::{World, key, user};
 
 async fn set(store: &Store, holder: &BudgetHolder, measure: Measure, amount: Option<u64>) -> bool {
-    store.set_budget(&Actor::COMMAND, holder, measure, LimitPeriod::Day, amount.map(Amount)).await.unwrap()
+    store
+        .set_budget(&Actor::COMMAND, holder, measure, LimitPeriod::Day, amount.map(|units| measure.limit_of(units)))
+        .await
+        .unwrap()
 }
 
 fn id(scope: BudgetScope, measure: Measure) -> BudgetId {
@@ -34,11 +37,11 @@ pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
         assert!(set(&store, holder, Measure::Money, Some(0)).await);
         assert!(store.revision().await.unwrap() > revision);
     }
-    assert!(set(&store, &BudgetHolder::Global, Measure::Credits, Some(Budget::AMOUNT_MAX.0)).await);
+    assert!(set(&store, &BudgetHolder::Global, Measure::Credits, Some(Plan::CREDITS_MAX.rounded_down())).await);
     let listed = store.budgets().await.unwrap();
     let listed: Vec<_> = listed.iter().map(|stored| (stored.scope, &*stored.name, stored.budget)).collect();
     let none = Budget::new(Measure::Money, LimitPeriod::Day, Amount(0));
-    let most = Budget::new(Measure::Credits, LimitPeriod::Day, Budget::AMOUNT_MAX);
+    let most = Budget::quota(Plan::CREDITS_MAX);
     let [global, plan, key, user] = holders.each_ref().map(|(_, scope, name)| (*scope, *name, none));
     assert_eq!(listed, [key, user, plan, (BudgetScope::Global, "", most), global]);
     for (holder, ..) in &holders {
@@ -198,7 +201,7 @@ pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
     set(&store, &BudgetHolder::User(bob.id), Measure::Money, Some(5)).await;
     set(&store, &BudgetHolder::Plan("other".to_owned()), Measure::Money, Some(6)).await;
     let shared = [
-        (id(BudgetScope::User(ada.no), Measure::Credits), Amount(2)),
+        (id(BudgetScope::User(ada.no), Measure::Credits), Measure::Credits.limit_of(2)),
         (id(BudgetScope::Plan(plan), Measure::Money), Amount(3)),
         (id(BudgetScope::Global, Measure::Tokens), Amount(4)),
         of_plan,

@@ -126,7 +126,7 @@ pub(crate) async fn errors_hold_no_secret(world: &World) {
 
 fn bounds() -> KeyBounds {
     KeyBounds {
-        credits_per_day: Some(Credits(100)),
+        credits_per_day: Some(Credits::whole(100)),
         requests_per_minute: NonZeroU32::new(7),
         routes: Some(vec!["users".to_owned(), "größe \"x\"".to_owned()]),
         models: Some(vec!["openai/*".to_owned()]),

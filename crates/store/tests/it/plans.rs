@@ -98,7 +98,8 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
 
 pub(crate) async fn budgets_of_a_plan_are_the_same_in_any_order(world: &World) {
     let store = world.store().await;
-    let [credits, tokens, money] = Measure::ALL.map(|measure| Budget::new(measure, LimitPeriod::Day, Amount(5)));
+    let [credits, tokens, money] =
+        Measure::ALL.map(|measure| Budget::new(measure, LimitPeriod::Day, measure.limit_of(5)));
     let with = |budgets: &[Budget]| Plan { budgets: budgets.to_vec(), ..plan("team", 1) };
     assert_eq!(store.ensure_plans(&[with(&[money, credits])]).await.unwrap(), []);
     assert_eq!(store.ensure_plans(&[with(&[credits, money])]).await.unwrap(), []);

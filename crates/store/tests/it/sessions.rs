@@ -75,7 +75,7 @@ pub(crate) async fn a_session_is_found_with_its_user_and_its_key(world: &World) 
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let bounds = KeyBounds {
-        credits_per_day: Some(Credits(5)),
+        credits_per_day: Some(Credits::whole(5)),
         models: Some(vec!["openai/*".to_owned()]),
         addresses: Some(vec!["203.0.113.0/24".parse().unwrap()]),
         control: Some(access::ControlScope::Own),

@@ -64,7 +64,7 @@ impl World {
 
 pub(crate) fn plan(name: &str, credits_per_day: u64) -> Plan {
     Plan {
-        credits_per_day: Some(Credits(credits_per_day)),
+        credits_per_day: Some(Credits::whole(credits_per_day)),
         requests_per_minute: NonZeroU32::new(60),
         ..Plan::unlimited(name)
     }

@@ -17,7 +17,7 @@ pub type Seconds = Gauge<f64, AtomicU64>;
 /// One metric per measure of a budget, with the label `measure`.
 #[derive(Debug, Clone, Default)]
 pub struct PerMeasure<M> {
-    /// The metric of credits.
+    /// The metric of whole credits, rounded down.
     pub credits: M,
     /// The metric of tokens of all classes.
     pub tokens: M,
@@ -28,7 +28,7 @@ pub struct PerMeasure<M> {
 /// An amount of each measure, in the units of [`PerMeasure`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MeasureAmounts {
-    /// The amount of credits.
+    /// The amount of whole credits.
     pub credits: u64,
     /// The amount of tokens of all classes.
     pub tokens: u64,

@@ -121,7 +121,7 @@ impl AmountFlags {
         let Self { money, credits, tokens, none } = *self;
         let flags = [
             (Measure::Money, money.map(Amount::of_money)),
-            (Measure::Credits, credits.map(Credits).map(Amount::of_credits)),
+            (Measure::Credits, credits.map(Credits::whole).map(Amount::of_credits)),
             (Measure::Tokens, tokens.map(Tokens).map(Amount::of_tokens)),
         ];
         let flags = flags.into_iter().find(|(_, amount)| amount.is_some());

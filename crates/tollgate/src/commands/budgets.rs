@@ -11,7 +11,7 @@ use store::{Actor, BudgetHolder, ScopeIds, Store, StoredBudget};
 
 use crate::cli::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use crate::commands::keys::id;
-use crate::commands::{block_on, last4, load, load_for_store, moment, open, printable, user};
+use crate::commands::{amounts, block_on, last4, load, load_for_store, moment, open, printable, user};
 use crate::terminal::say;
 
 /// Runs the command against the store.
@@ -144,15 +144,16 @@ impl BudgetUsage {
             BudgetScope::Plan(_) => "plan",
             BudgetScope::Global => "global",
         };
+        let amount = |amount| amounts::in_json(budget.measure, amount);
         json!({
             "subject": scope,
             "id": scope_id,
             "name": name,
             "measure": budget.measure.as_str(),
             "per": budget.per.to_string(),
-            "amount": budget.amount,
-            "spent": self.spent,
-            "left": self.left(),
+            "amount": amount(budget.amount),
+            "spent": amount(self.spent),
+            "left": amount(self.left()),
             "resets_at": moment(self.period.end()),
         })
     }

@@ -11,7 +11,7 @@ use store::copies::copy::{CopiedTable, Progress, copy};
 use store::{BackupError, Census, DatabaseError, FolderError, Options, Store};
 
 use crate::cli::{Backup, Move, Restore};
-use crate::commands::{block_on, confirmation, has_store, load_for_store, open, printable};
+use crate::commands::{amounts, block_on, confirmation, has_store, load_for_store, open, printable};
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
 use crate::store_options::{STORE_FILE, options};
@@ -186,7 +186,7 @@ fn warning(taken_at: &str, replaced: Option<&ReplacedStore>) -> String {
          {} credits of today can be spent again. The replaced file is {}\n",
         keys.len(),
         secrets.len(),
-        credits.0,
+        credits,
         file.display()
     ));
     list(&mut text, keys, "revoke");
@@ -242,7 +242,7 @@ fn show(copied: &[CopiedTable]) {
     for CopiedTable { table, rows, sums } in copied {
         let listed_totals = ["requests", "credits", "cost_nano"];
         let sums = sums.iter().filter(|(name, _)| listed_totals.contains(&name.as_str()));
-        let sums: String = sums.map(|(name, sum)| format!("  {name} {sum}")).collect();
+        let sums: String = sums.map(|(name, sum)| format!("  {name} {}", amounts::sum(name, *sum))).collect();
         say(&format!("{table:<15} {rows:>10} rows{sums}\n"));
     }
 }

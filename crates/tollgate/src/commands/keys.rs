@@ -108,7 +108,7 @@ fn bounds(create: &CreateKey) -> Result<KeyBounds, UnfitBound> {
     let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
     let networks: Result<Vec<_>, _> = create.addresses.iter().map(|text| network(text)).collect();
     let bounds = KeyBounds {
-        credits_per_day: create.credits_per_day.map(Credits),
+        credits_per_day: create.credits_per_day.map(Credits::whole),
         requests_per_minute: create.requests_per_minute,
         routes: some(&create.routes),
         models: some(&create.models),
@@ -157,7 +157,7 @@ fn details(key: &Key) -> Vec<String> {
     }
     say(addresses.as_deref().map(|networks| format!("from {}", named(networks))));
     say(control.map(|scope| format!("control {}", scope.as_str())));
-    say(credits_per_day.map(|credits| format!("{} credits a day", credits.0)));
+    say(credits_per_day.map(|credits| format!("{credits} credits a day")));
     say(requests_per_minute.map(|requests| format!("{requests} requests a minute")));
     say(key.previous.as_ref().map(|previous| {
         let used = previous.used_at.map_or("not used since".to_owned(), |at| format!("used {}", moment(at)));
@@ -203,7 +203,7 @@ mod tests {
         let of_user = line(&plain, Some("ada@example.com"), at(0));
         assert_eq!(of_user.lines().nth(1), Some("    user ada@example.com"));
         let bounds = KeyBounds {
-            credits_per_day: Some(Credits(9)),
+            credits_per_day: Some(Credits::whole(9)),
             models: Some(vec!["a".to_owned(), "b/*".to_owned()]),
             routes: Some(Vec::new()),
             addresses: Some(vec![network("10.0.0.1").unwrap()]),

@@ -10,7 +10,7 @@ use serde_json::json;
 use store::{Actor, ScopeIds, Store, StoredSubject};
 
 use crate::cli::{LeasesCommand, LeasesCommands};
-use crate::commands::{block_on, load_for_store, moment, open, printable};
+use crate::commands::{amounts, block_on, load_for_store, moment, open, printable};
 use crate::failure;
 use crate::terminal::say;
 
@@ -47,7 +47,8 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, LeaseErro
             }
             let ids = store.scope_ids(reclaimed.iter().map(|(lease, _)| lease.cell.budget.scope)).await?;
             let reclaimed_line = |(lease, unspent): &(OpenLease, Amount)| {
-                format!("{}  reclaimed {} of {}\n", lease.node, unspent.0, of_what(lease.cell, &ids))
+                let unspent = amounts::number(lease.cell.budget.measure, *unspent);
+                format!("{}  reclaimed {unspent} of {}\n", lease.node, of_what(lease.cell, &ids))
             };
             reclaimed.iter().map(reclaimed_line).collect()
         }
@@ -59,7 +60,7 @@ fn line(lease: &OpenLease, ids: &ScopeIds) -> String {
     let unusable = if *unusable { "  unusable" } else { "" };
     let what = of_what(*cell, ids);
     let heard = moment(*heard_at);
-    let [granted, used, spent] = [granted, used, spent].map(|amount| amount.0);
+    let [granted, used, spent] = [granted, used, spent].map(|amount| amounts::number(cell.budget.measure, *amount));
     format!("{node} {incarnation}  granted {granted}, used {used}, spent {spent}  of {what}; heard {heard}{unusable}\n")
 }
 
@@ -76,6 +77,8 @@ fn in_json(leases: &[OpenLease], ids: &ScopeIds) -> serde_json::Value {
             BudgetScope::Plan(id) => ("plan", Some(id.0), None),
             BudgetScope::Global => ("global", None, None),
         };
+        let [granted, used, spent] =
+            [granted, used, spent].map(|amount| amounts::in_json(cell.budget.measure, *amount));
         json!({
             "budget": of_what(*cell, ids), "subject": scope, "subject_id": id, "key_last4": last4, "node": node,
             "incarnation": incarnation, "granted": granted, "used": used, "spent": spent, "heard_at": moment(*heard_at),
@@ -148,9 +151,9 @@ mod tests {
             cell,
             node: uuid::Uuid::nil(),
             incarnation: 3,
-            granted: Amount(25),
-            used: Amount(11),
-            spent: Amount(10),
+            granted: Measure::Credits.limit_of(25),
+            used: Measure::Credits.limit_of(11),
+            spent: Measure::Credits.limit_of(10),
             heard_at: Day(20_412).start(),
             unusable: true,
         };

@@ -74,7 +74,7 @@ fn listing(differences: &PlanDifferences, end: &str) -> String {
 fn line(sign: char, plan: &Plan) -> String {
     let Plan { name, credits_per_day, requests_per_minute, budgets, shared_keys } = plan;
     let limit = |limit: Option<String>| limit.unwrap_or_else(|| "no limit".to_owned());
-    let credits = limit(credits_per_day.map(|credits| credits.0.to_string()));
+    let credits = limit(credits_per_day.map(|credits| credits.to_string()));
     let requests = limit(requests_per_minute.map(|requests| requests.to_string()));
     let shared = if *shared_keys { "shared keys" } else { "own keys only" };
     let budgets: String = budgets.iter().map(|budget| format!("; {budget}")).collect();
@@ -92,7 +92,7 @@ mod tests {
     fn differences_are_shown_as_they_were_and_as_they_are() {
         let money = Budget::new(Measure::Money, LimitPeriod::Day, Amount(20_000_000_000));
         let budgets = vec![Budget::new(Measure::Tokens, LimitPeriod::Month, Amount(5)), money];
-        let starter = Plan { credits_per_day: Some(Credits(1_000)), ..Plan::unlimited("starter") };
+        let starter = Plan { credits_per_day: Some(Credits::whole(1_000)), ..Plan::unlimited("starter") };
         let differences = PlanDifferences {
             absent: vec![Plan { shared_keys: false, budgets, ..Plan::unlimited("free") }],
             differing: vec![PlanDifference { stored: starter, configured: Plan::unlimited("starter") }],

@@ -125,9 +125,12 @@ fn csv(rows: &[UsageRow]) -> String {
     for UsageRow { day, model, used } in rows {
         let model = control::csv_cell(model.as_deref().unwrap_or_default());
         let written = used.cache_write_short.saturating_add(used.cache_write_long);
-        let counts = [used.requests, used.credits, used.input, used.cached_input, written, used.output, used.reasoning];
-        let counts = counts.map(|count| count.to_string()).join(",");
-        text.push_str(&format!("{day},{model},{counts},{},USD,{}\r\n", decimal(used.cost), used.unpriced_requests));
+        let UsageTotals { requests, credits, .. } = used;
+        let tokens = [used.input, used.cached_input, written, used.output, used.reasoning];
+        let tokens = tokens.map(|count| count.to_string()).join(",");
+        let cost = decimal(used.cost);
+        let unpriced = used.unpriced_requests;
+        text.push_str(&format!("{day},{model},{requests},{credits},{tokens},{cost},USD,{unpriced}\r\n"));
     }
     text
 }
@@ -138,7 +141,7 @@ fn table(rows: &[UsageRow]) -> String {
         return "no usage in this month\n".to_owned();
     }
     let heading = ["DAY", "MODEL", "REQUESTS", "CREDITS", "TOKENS", "COST (USD)"].map(str::to_owned);
-    let mut sums = (0_u64, 0_u64, 0_u64, access::NanoUsd(0));
+    let mut sums = (0_u64, access::Credits::ZERO, 0_u64, access::NanoUsd(0));
     let mut lines = vec![heading];
     for UsageRow { day, model, used } in rows {
         let written = used.cache_write_short.saturating_add(used.cache_write_long);
@@ -149,12 +152,13 @@ fn table(rows: &[UsageRow]) -> String {
         sums.2 = sums.2.saturating_add(tokens);
         sums.3 = sums.3.saturating_add(used.cost);
         let model = printable(model.as_deref().unwrap_or(NO_MODEL));
-        let counts = [used.requests, used.credits, tokens].map(|count| count.to_string());
-        let [requests, credits, tokens] = counts;
+        let [requests, tokens] = [used.requests, tokens].map(|count| count.to_string());
+        let credits = used.credits.to_string();
         lines.push([day.to_string(), model, requests, credits, tokens, decimal(used.cost)]);
     }
     let (requests, credits, tokens, cost) = sums;
-    let [requests, credits, tokens] = [requests, credits, tokens].map(|count| count.to_string());
+    let [requests, tokens] = [requests, tokens].map(|count| count.to_string());
+    let credits = credits.to_string();
     lines.push(["total".to_owned(), String::new(), requests, credits, tokens, decimal(cost)]);
     let unpriced: u64 = rows.iter().map(|row| row.used.unpriced_requests).sum();
     let mut text: String = lines
@@ -178,7 +182,7 @@ mod tests {
     fn row(model: Option<&str>, requests: u64) -> UsageRow {
         let used = UsageTotals {
             requests,
-            credits: 2 * requests,
+            credits: access::Credits::whole(2 * requests),
             input: 5,
             cache_write_long: 1,
             output: 7,
@@ -215,6 +219,6 @@ mod tests {
     #[test]
     fn requests_without_a_model_are_the_rest_of_all_requests() {
         let rest = without(&row(None, 5).used, &row(Some("fast"), 3).used);
-        assert_eq!((rest.requests, rest.credits, rest.cost), (2, 4, NanoUsd(0)));
+        assert_eq!((rest.requests, rest.credits, rest.cost), (2, access::Credits::whole(4), NanoUsd(0)));
     }
 }

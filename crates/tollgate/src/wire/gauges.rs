@@ -71,9 +71,9 @@ fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
     meter.estimated.set(amounts(totals.estimated));
 }
 
-/// Converts a charge for metrics.
+/// Converts a charge for metrics, which count whole credits, rounded down.
 const fn amounts(Charge { credits, tokens, money, .. }: Charge) -> MeasureAmounts {
-    MeasureAmounts { credits: credits.0, tokens: tokens.0, nano_usd: Amount::of_money(money).0 }
+    MeasureAmounts { credits: credits.rounded_down(), tokens: tokens.0, nano_usd: Amount::of_money(money).0 }
 }
 
 /// Sets the metrics for interrupted requests, which do not change after the start.

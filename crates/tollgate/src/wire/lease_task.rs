@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use access::Credits;
 use cluster::{LeaseLoopOptions, LeaseStats, Leases};
 use jobs::Runner;
 use meter::lease::{LeaseQueue, LeaseTiming};
@@ -67,6 +68,7 @@ fn watch_leases(metrics: &Metrics, stats: Arc<LeaseStats>) {
         let unusable = stats.unusable.load(Ordering::Relaxed);
         all.leases.unusable.set(i64::try_from(unusable).unwrap_or(i64::MAX));
         let [credits, tokens, nano_usd] = stats.unusable_left.each_ref().map(|left| left.load(Ordering::Relaxed));
+        let credits = Credits(credits).rounded_down();
         all.leases.unusable_amount.set(MeasureAmounts { credits, tokens, nano_usd });
     }));
 }

@@ -13,6 +13,7 @@ const INVALID: &str = "data: []\n";
 /// Returns the arguments that a command needs.
 fn arguments(command: &str) -> Vec<&'static str> {
     match command {
+        "credits price" => vec!["fast"],
         "budgets set" => [&USER[..], &["--credits", "5", "--per", "day"]].concat(),
         "billing shadow" => vec!["--plan", "pro"],
         "explain" => vec!["/a"],

@@ -154,7 +154,7 @@ async fn whichever_write_of_a_quota_fails_its_counts_are_stored_once() {
         shim.work();
     }
     let sent = upstream.seen().len() as u64;
-    let stored = "SELECT coalesce(sum(credits), 0) FROM usage_counts";
+    let stored = "SELECT CAST(coalesce(sum(credits), 0) / 1000000 AS BIGINT) FROM usage_counts";
     eventually("all counts are stored", async || {
         (store::number(gateway.folder(), stored).await == i64::try_from(sent).unwrap()).then_some(())
     })

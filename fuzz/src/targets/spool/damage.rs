@@ -150,7 +150,7 @@ fn record(n: u32) -> Record {
             minute: n,
             day,
             requests: 3,
-            credits: Credits(3),
+            credits: Credits::whole(3),
             labels: access::LabelSet::NONE,
         };
         return Record::Counts { id, counts: vec![counts; 1 + n as usize % 3] };
@@ -163,7 +163,7 @@ fn record(n: u32) -> Record {
             started_at,
             day,
             windows: Vec::new(),
-            reserved: Charge { credits: Credits(1), tokens: Tokens(n.into()), ..Charge::money(NanoUsd(7)) },
+            reserved: Charge { credits: Credits::whole(1), tokens: Tokens(n.into()), ..Charge::money(NanoUsd(7)) },
             route,
             format: None,
             model: Some("m".repeat((n * 37 % 300) as usize).into()),
@@ -192,7 +192,7 @@ fn record(n: u32) -> Record {
         started_at,
         day,
         windows: Vec::new(),
-        charge: Charge::credits(Credits(1)),
+        charge: Charge::credits(Credits::whole(1)),
         route,
         format: None,
         model: None,

@@ -197,7 +197,7 @@ mod tests {
             started_at: Timestamp(1_760_000_000_000_000),
             day: Day(20_000),
             windows: Vec::new(),
-            reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), ..Charge::money(NanoUsd(101_000)) },
+            reserved: Charge { credits: Credits::whole(2), tokens: Tokens(4_096), ..Charge::money(NanoUsd(101_000)) },
             route: "chat".into(),
             format: Some("chat".into()),
             model: None,
@@ -236,7 +236,7 @@ mod tests {
             minute: 7,
             day: Day(20_000),
             requests: 3,
-            credits: Credits(4),
+            credits: Credits::whole(4),
             labels: access::LabelSet::NONE,
         };
         Record::Counts { id: Uuid::nil(), counts: vec![of] }

@@ -341,6 +341,7 @@ pub(super) const BACKEND: TextForm<Origin> = TextForm {
     scalar: Scalar::Text,
 };
 pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX.0);
+pub(super) const CREDITS: Whole<u64> = Whole::new(0, Plan::CREDITS_MAX.rounded_down());
 /// Amounts up to [`Budget::AMOUNT_MAX`] nano-USD.
 const MONEY_PATTERN: &str = r"^0*([0-9]{1,9}|[1-8][0-9]{9}|9[0-1][0-9]{8}|92[0-1][0-9]{7}|922[0-2][0-9]{6}|9223[0-2][0-9]{5}|92233[0-6][0-9]{4}|922337[0-1][0-9]{3}|92233720[0-2][0-9]|922337203[0-5])(\.[0-9]{1,9}0*)? USD$|^0*9223372036(\.([0-7][0-9]{0,8}0*|8([0-4][0-9]{0,7}0*|5([0-3][0-9]{0,6}0*|4([0-6][0-9]{0,5}0*|7([0-6][0-9]{0,4}0*|7([0-4][0-9]{0,3}0*|5([0-7][0-9]{0,2}0*|8(0([0-6]0*|70*)?)?)?)?)?)?)?)?))? USD$";
 pub(super) const MONEY: TextForm<NanoUsd> = TextForm {

@@ -87,7 +87,7 @@ impl ExplainedBudget {
     /// Returns a budget of the plan of a subject, without its use and its place.
     fn of_subject(budget: Budget, resets_at: String) -> Self {
         let Budget { measure, per, amount, name } = budget;
-        let of = |other| (measure == other).then_some(amount.0);
+        let of = |other| (measure == other).then(|| measure.units_of(amount));
         Self {
             dimension: "subject",
             id: None,

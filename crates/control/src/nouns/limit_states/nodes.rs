@@ -68,9 +68,13 @@ impl LimitNodes {
         self.beyond(Rate::per_minute(limit).most_in_window(), limit.get())
     }
 
-    /// Returns the maximum number of credits that one dead node makes unusable: its lease of the quota.
+    /// Returns the maximum number of whole credits that one dead node makes unusable: its lease of the quota.
     pub(super) fn unusable(self, quota: Credits) -> u64 {
-        if self.is_store_shared { rules::share(Amount::of_credits(quota), self.live).0 } else { 0 }
+        if self.is_store_shared {
+            rules::share(Amount::of_credits(quota), self.live).credits().rounded_down()
+        } else {
+            0
+        }
     }
 
     /// Without Redis, each node admits `most` requests; a limit counts at least one node, as one will be started.
@@ -82,7 +86,7 @@ impl LimitNodes {
 
 #[cfg(test)]
 mod tests {
-    use access::BudgetScope;
+    use access::{BudgetScope, Measure};
 
     use super::*;
 
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_dead_node_makes_at_most_the_leased_amount_unusable() {
-        assert_eq!((ALONE.unusable(Credits(100)), THREE.unusable(Credits(100))), (0, 8));
+        assert_eq!((ALONE.unusable(Credits::whole(100)), THREE.unusable(Credits::whole(100))), (0, 8));
         // The expected value uses the rule of the lease server itself.
         let ask = meter::lease::LeaseRequest {
             counter: meter::lease::CounterId {
@@ -108,12 +112,16 @@ mod tests {
             need_fitting: Amount::ZERO,
             queued: Amount::ZERO,
             answered_recall: 0,
-            limit: Amount(100),
+            limit: Measure::Credits.limit_of(100),
         };
         let contention = meter::lease::Contention { live_nodes: 3, contended: false };
-        let granted =
-            meter::lease::LeaseRules::grant_amount(&meter::lease::StandardRules, &ask, Amount(100), contention);
-        assert_eq!(granted, Amount(8));
+        let granted = meter::lease::LeaseRules::grant_amount(
+            &meter::lease::StandardRules,
+            &ask,
+            Measure::Credits.limit_of(100),
+            contention,
+        );
+        assert_eq!(granted.credits(), Credits(8_333_333));
     }
 
     #[test]

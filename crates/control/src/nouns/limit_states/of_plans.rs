@@ -229,7 +229,7 @@ fn rates_view<'a>(
 
 /// Returns the largest of the daily quotas that keys have of their own; `None` if no key has one.
 fn own_quotas_view(nodes: LimitNodes, own: BoundCount) -> Option<LimitView> {
-    let largest = Credits(own.most?);
+    let largest = Credits::whole(own.most?);
     let tier = ExplainedTier { name: own_name(own), policy: quota_policy(largest) };
     Some(LimitView { tiers: vec![tier], unusable: nodes.unusable(largest), ..quotas_view(KEY, nodes, &[]) })
 }
@@ -243,7 +243,7 @@ fn own_name(own: BoundCount) -> String {
 }
 
 fn quota_policy(quota: Credits) -> String {
-    format!("\"credits_per_day\";q={};w=86400", quota.0)
+    format!("\"credits_per_day\";q={};w=86400", quota.rounded_down())
 }
 
 /// Returns the daily quotas of plans for this dimension, without keys.
@@ -273,9 +273,9 @@ fn user_view(sources: LimitSources<'_>, user: &UserCredits) -> BusyKeyView {
     let used = user.used.max(live);
     BusyKeyView {
         values: vec![KeyValue::plain(USER.to_owned(), Some(user.name.clone()), Some(user.id.to_string()))],
-        limit: user.limit.0,
-        used: used.0,
-        remaining: user.limit.saturating_sub(used).0,
+        limit: user.limit.rounded_down(),
+        used: used.rounded_up(),
+        remaining: user.limit.saturating_sub(used).rounded_down(),
         resets_at: Some(rfc3339(day.next().start())),
         refused: None,
     }
@@ -354,9 +354,9 @@ async fn quota_view(sources: LimitSources<'_>, quota: BusyQuota, ids: &ScopeIds)
     });
     Ok(BusyKeyView {
         values: vec![KeyValue::plain(SUBJECT.to_owned(), name, None)],
-        limit: quota.limit.0,
-        used: used.0,
-        remaining: quota.limit.saturating_sub(used).0,
+        limit: quota.limit.credits().rounded_down(),
+        used: used.credits().rounded_up(),
+        remaining: quota.limit.saturating_sub(used).credits().rounded_down(),
         resets_at: Some(rfc3339(day.next().start())),
         refused: None,
     })

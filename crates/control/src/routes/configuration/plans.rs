@@ -65,7 +65,7 @@ struct ApplicationRequest {
 impl From<Plan> for PlanLimits {
     fn from(plan: Plan) -> Self {
         Self {
-            credits_per_day: plan.credits_per_day.map(|credits| credits.0),
+            credits_per_day: plan.credits_per_day.map(access::Credits::rounded_down),
             requests_per_minute: plan.requests_per_minute.map(NonZeroU32::get),
             budgets: plan.budgets.into_iter().map(PlanBudget::from).collect(),
             shared_keys: plan.shared_keys,

@@ -198,7 +198,7 @@ impl NewKeyRequest {
         };
         let limits = limits.unwrap_or_default();
         let bounds = KeyBounds {
-            credits_per_day: limits.credits_per_day.flatten().map(Credits),
+            credits_per_day: limits.credits_per_day.flatten().map(Credits::whole),
             requests_per_minute: limits.requests_per_minute.flatten().map(rate).transpose()?,
             routes: routes.flatten(),
             models: models.flatten(),
@@ -258,7 +258,7 @@ impl KeyChangeRequest {
         Ok(KeyChange {
             label: label.map(label_of).transpose()?,
             expires_at: each(expires_at, |text| end(&text, now))?,
-            credits_per_day: limits.credits_per_day.map(|limit| limit.map(Credits)),
+            credits_per_day: limits.credits_per_day.map(|limit| limit.map(Credits::whole)),
             requests_per_minute: each(limits.requests_per_minute, rate)?,
             routes: scopes.routes,
             models: scopes.models,

@@ -140,7 +140,7 @@ pub(in crate::routes) struct RequestItem {
     /// The refusal or error, if the gateway created the response; null otherwise.
     refusal: Option<RequestRefusalView>,
     /// The credits that the request cost; 0 if it was refused.
-    #[schema(value_type = u32)]
+    #[schema(value_type = f64)]
     credits: Credits,
     /// The number of attempts; 0 if the request never reached a provider.
     attempt_count: u64,

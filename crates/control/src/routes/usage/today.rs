@@ -43,10 +43,13 @@ pub(in crate::routes) struct Today {
     #[serde(flatten)]
     used: UsageFigures,
     /// Credits of requests that are in flight or not recorded yet.
-    pending_credits: u64,
+    #[schema(value_type = f64)]
+    pending_credits: Credits,
     /// The quota of the user; null without one, and for several users.
-    limit: Option<u64>,
-    remaining: Option<u64>,
+    #[schema(value_type = Option<f64>)]
+    limit: Option<Credits>,
+    #[schema(value_type = Option<f64>)]
+    remaining: Option<Credits>,
     resets_at: String,
     /// The budgets that apply to the user's requests, including the quota: of the user, the plan, all users together,
     /// and of the authenticating or selected key.
@@ -108,7 +111,7 @@ pub(in crate::routes) async fn today(
     let own = requested_key.or_else(|| budgets::BudgetKey::from_caller(&caller, &scope));
     let query = BudgetQuery { role: caller.role, scope: &scope, key: own };
     let budgets = budgets::holding(app.budget_sources(&app.live.load_full()), query, day).await?;
-    let pending_credits = quota::pending(&quota, Credits(usage.total.credits));
+    let pending_credits = quota::pending(&quota, usage.total.credits);
     let DayUsage { total, by_key } = match key {
         Some(key) => usage.of_key(key.no),
         None => usage,
@@ -116,9 +119,9 @@ pub(in crate::routes) async fn today(
     Ok(Json(Today {
         date: date(day),
         used: UsageFigures::from(&total),
-        pending_credits: pending_credits.0,
-        limit: quota.limit.map(|limit| limit.0),
-        remaining: quota.remaining.map(|remaining| remaining.0),
+        pending_credits,
+        limit: quota.limit,
+        remaining: quota.remaining,
         resets_at: quota.resets_at,
         budgets,
         by_key: by_key.into_iter().map(UsageOfKey::from).collect(),
@@ -132,7 +135,7 @@ async fn of_several(app: &State, of: UsageOf, key: Option<Key>, day: Day) -> Res
     Ok(Json(Today {
         date: date(day),
         used: UsageFigures::from(&total),
-        pending_credits: 0,
+        pending_credits: Credits::ZERO,
         limit: None,
         remaining: None,
         resets_at: rfc3339(day.next().start()),

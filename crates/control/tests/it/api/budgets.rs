@@ -43,7 +43,7 @@ async fn plan(world: &World, name: &str) -> PlanId {
 /// A user with 3 recorded credits, 300 tokens and a cost of 1,500 nano-USD.
 async fn used(world: &World) -> Holder {
     let ada = world.holder("ada", "starter").await;
-    let charge = Charge { credits: Credits(3), tokens: Tokens(300), ..Charge::money(NanoUsd(1_500)) };
+    let charge = Charge { credits: Credits::whole(3), tokens: Tokens(300), ..Charge::money(NanoUsd(1_500)) };
     world.record(vec![UsageEvent { charge, ..event(ada.caller, NOON, Some(access::NanoUsd(1_500))) }]).await;
     ada
 }
@@ -112,7 +112,7 @@ async fn configured_budgets_are_listed_first_on_all_pages() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
     let limit = |dimension, amount| {
-        let budget = Budget::new(Measure::Credits, LimitPeriod::Day, Amount(amount));
+        let budget = Budget::new(Measure::Credits, LimitPeriod::Day, Measure::Credits.limit_of(amount));
         BudgetLimit { dimension, budget }
     };
     world.configure(|snapshot| {
@@ -252,7 +252,7 @@ async fn a_budget_includes_requests_in_flight_if_the_meter_runs_here() {
     let ada = used(&world).await;
     let of_user =
         BudgetId { scope: BudgetScope::User(ada.caller.user), measure: Measure::Credits, per: LimitPeriod::Day };
-    world.meter.begin(of_user, NOON.day(), Amount(3));
+    world.meter.begin(of_user, NOON.day(), Measure::Credits.limit_of(3));
     world.has_spent(ada.caller, NOON.day(), 5);
     let budget = format!("user/{}/credits/day", ada.user);
     assert_eq!(put(&world, &root, &budget, &json!({"credits": 10})).await.json()["used"], 8);

@@ -305,7 +305,7 @@ async fn budgets_of_a_key_have_their_lines_in_the_file() {
         .map(|of| (of["source"].as_str().unwrap(), of["place"].as_str().unwrap()))
         .collect();
     assert_eq!(places, [("plan", ":4:5"), ("configuration", ":5:20")], "{explained}");
-    let plan = access::Plan { credits_per_day: Some(access::Credits(7)), ..access::Plan::unlimited("starter") };
+    let plan = access::Plan { credits_per_day: Some(access::Credits::whole(7)), ..access::Plan::unlimited("starter") };
     world.configure(|running| {
         running.traffic.plans.iter_mut().filter(|of| of.name == "starter").for_each(|of| *of = plan.clone());
     });

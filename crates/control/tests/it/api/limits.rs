@@ -56,7 +56,8 @@ async fn keys_and_subjects_near_the_limits_of_their_plans_are_listed() {
     let session = world.sign_in(&root).await;
     let ada = world.holder("ada", "starter").await;
     let limit = NonZeroU32::new(10);
-    let plan = Plan { requests_per_minute: limit, credits_per_day: Some(Credits(1_000)), ..Plan::unlimited("starter") };
+    let plan =
+        Plan { requests_per_minute: limit, credits_per_day: Some(Credits::whole(1_000)), ..Plan::unlimited("starter") };
     world.store.apply_plans(&store::Actor::SYSTEM, std::slice::from_ref(&plan)).await.unwrap();
     let snapshot = limited(
         "rate_limits: []
@@ -121,7 +122,7 @@ async fn users_near_the_quota_of_their_plan_are_listed() {
     let session = world.sign_in(&root).await;
     let ada = world.holder("ada", "starter").await;
     let bob = world.holder("bob", "starter").await;
-    let plan = Plan { credits_per_day: Some(Credits(20)), ..Plan::unlimited("starter") };
+    let plan = Plan { credits_per_day: Some(Credits::whole(20)), ..Plan::unlimited("starter") };
     world.store.apply_plans(&store::Actor::SYSTEM, std::slice::from_ref(&plan)).await.unwrap();
     world.configure(|running| running.traffic = limited("rate_limits: []\n").traffic);
     // Each request has three credits: ada has used more than a quarter, bob less.

@@ -15,7 +15,7 @@ const ROUTES: &str = "routes: [{name: orders, path: /orders, methods: [GET], aut
 
 fn counted(caller: Option<Caller>, route: &str, status_class: u8, requests: u64) -> Counts {
     let minute = u32::try_from(NOON.unix_seconds() / 60).unwrap();
-    let credits = Credits(if status_class < 10 { requests } else { 0 });
+    let credits = Credits::whole(if status_class < 10 { requests } else { 0 });
     let subject = Subject::from(caller);
     Counts {
         subject,

@@ -1,6 +1,6 @@
 //! Invoices: one golden invoice per charge model, sums, tax, and late usage.
 
-use access::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, Money, PlanCharge};
+use access::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, Credits, Money, PlanCharge};
 
 use super::*;
 use crate::rules::exchange::{ExchangeRate, ExchangeRates};
@@ -33,7 +33,15 @@ fn charge(name: &str, metric: ChargeMetric, included: u64, model: ChargeModel) -
 
 fn usage_of(text: &str, requests: u64, credits: u64, cost_nano: u64) -> UsageDay {
     let tokens = credits * 10;
-    UsageDay { day: day(text), model: None, requests, credits, tokens, cost_nano, unpriced_requests: 2 }
+    UsageDay {
+        day: day(text),
+        model: None,
+        requests,
+        credits: Credits::whole(credits),
+        tokens,
+        cost_nano,
+        unpriced_requests: 2,
+    }
 }
 
 fn lines(price: &PlanPrice, usage: &[UsageDay]) -> Vec<InvoiceLine> {

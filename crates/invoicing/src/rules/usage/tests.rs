@@ -20,7 +20,11 @@ fn charge(metric: ChargeMetric, included: u64, model: ChargeModel) -> PlanCharge
 }
 
 fn of_credits(text: &str, credits: u64) -> UsageDay {
-    UsageDay { day: day(text), credits, ..UsageDay::default() }
+    UsageDay { day: day(text), credits: Credits::whole(credits), ..UsageDay::default() }
+}
+
+fn of_micro_credits(text: &str, micro: u64) -> UsageDay {
+    UsageDay { day: day(text), credits: Credits(micro), ..UsageDay::default() }
 }
 
 fn of_cost(text: &str, cost_nano: u64) -> UsageDay {
@@ -68,6 +72,16 @@ fn the_last_unit_of_a_tier_has_its_price() {
         (1_300_010, 500_003),
     ] {
         assert_eq!(amount(&charge, &[of_credits(FIRST, credits)]), expected, "{credits}");
+    }
+}
+
+#[test]
+fn the_sum_of_credits_is_rounded_down() {
+    let usage = [of_micro_credits(FIRST, 600_000), of_micro_credits("2026-11-02", 1_600_000)];
+    for (included, expected) in [(0, Some(2)), (1, Some(1)), (2, None)] {
+        let charge = charge(ChargeMetric::Credits, included, ChargeModel::PerUnit { unit: unit("1 IDR") });
+        let rated = rate(&charge, &usage, &ExchangeRates::default()).unwrap();
+        assert_eq!(rated.map(|rated| rated.units), expected, "{included}");
     }
 }
 

@@ -165,7 +165,7 @@ mod tests {
             adapts: true,
         };
         let targets = weights.into_iter().map(target).collect();
-        let entry = Model { name: "m".into(), credits: Credits(1), targets, fallback: None };
+        let entry = Model { name: "m".into(), credits: Credits::whole(1), targets, fallback: None };
         let states = Targets::default().for_model(&entry);
         let now = Instant::now();
         let choice = TargetChoice { entry: &entry, states: &states, strategy: TargetStrategy::Weighted, kept: None };

@@ -22,7 +22,7 @@ pub(super) async fn check_unread(
 ) -> Result<(), Problem> {
     let models = &account.request.snapshot.traffic.models;
     // A name that is no entry costs a credit at least.
-    let credits = models.iter().map(|entry| entry.credits).min().unwrap_or(Credits(1)).min(Credits(1));
+    let credits = models.iter().map(|entry| entry.credits).min().unwrap_or(Credits::whole(1)).min(Credits::whole(1));
     let least = (!endpoint.called.endpoint.free()).then(|| Charge::credits(credits));
     budget::check(account, &client.limits, least).await
 }

@@ -289,7 +289,7 @@ mod tests {
             }
         };
         let targets = (0..count).map(target).collect();
-        let model = Model { name: "m".into(), credits: access::Credits(1), targets, fallback: None };
+        let model = Model { name: "m".into(), credits: access::Credits::whole(1), targets, fallback: None };
         Targets::default().for_model(&model)
     }
 

@@ -10,7 +10,7 @@ const KEY: BudgetScope = BudgetScope::Key(KeyNo(1));
 
 fn budget(scope: BudgetScope, measure: Measure, per: LimitPeriod, [limit, left, unspent]: [u64; 3]) -> LimitItem {
     let budget = BudgetId { scope, measure, per };
-    let [limit, left, unspent] = [limit, left, unspent].map(Amount);
+    let [limit, left, unspent] = [limit, left, unspent].map(|units| measure.limit_of(units));
     let period = Period::containing(per, NOW.day());
     LimitItem::of_budget(&BudgetLevel { budget, name: None, period, limit, left, unspent }, NOW)
 }
@@ -22,7 +22,7 @@ fn per_minute(limit: u32, remaining: u32) -> LimitItem {
 
 fn exceeded(scope: BudgetScope, measure: Measure, [limit, used, requested]: [u64; 3], by: RefusalCause) -> LimitItem {
     let budget = BudgetId { scope, measure, per: LimitPeriod::Day };
-    let [limit, used, requested] = [limit, used, requested].map(Amount);
+    let [limit, used, requested] = [limit, used, requested].map(|units| measure.limit_of(units));
     let period = Period::containing(LimitPeriod::Day, NOW.day());
     LimitItem::of_exceeded(&BudgetExceeded { budget, period, limit, used, requested, by }, None, NOW)
 }

@@ -18,7 +18,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 /// Opens a store with every kind of row.
 pub(crate) async fn filled(place: &Place) -> Store {
     let store = place.open().await;
-    let plan = Plan { credits_per_day: Some(Credits(9)), ..Plan::unlimited("pro") };
+    let plan = Plan { credits_per_day: Some(Credits::whole(9)), ..Plan::unlimited("pro") };
     store.ensure_plans(&[plan]).await.unwrap();
     let email = Email::parse("ada@example.com").unwrap();
     let user = store
@@ -206,7 +206,7 @@ async fn accounts(store: &Store, user: UserId) {
 pub(crate) fn key(user: UserId) -> NewKey {
     let key = ApiKey::generate("tollgate").unwrap();
     let bounds = KeyBounds {
-        credits_per_day: Some(Credits(5)),
+        credits_per_day: Some(Credits::whole(5)),
         models: Some(vec!["größe/*".into()]),
         addresses: Some(vec!["203.0.113.0/24".parse().unwrap()]),
         control: Some(access::ControlScope::Own),

@@ -131,7 +131,7 @@ impl Store {
             .bind(after.id.0)
             .bind(after.label.as_str())
             .bind(after.expires_at.map(micros))
-            .bind(bounds.credits_per_day.map(|credits| signed(credits.0)))
+            .bind(bounds.credits_per_day.map(|credits| signed(credits.rounded_down())))
             .bind(bounds.requests_per_minute.map(|requests| i64::from(requests.get())))
             .bind(list(bounds.routes.as_deref()))
             .bind(list(bounds.models.as_deref()))

@@ -9,7 +9,7 @@ use store::ScopeIds;
 
 use super::AuditReport;
 use crate::commands::leases::{of_what, subject_name};
-use crate::commands::{moment, printable};
+use crate::commands::{amounts, moment, printable};
 
 /// Returns one line per difference, one per note, and a summary.
 pub(super) fn in_words(
@@ -61,8 +61,9 @@ pub(super) fn in_words(
     }
     lines.extend(unusable.iter().map(|lease| unusable_line(lease, ids)));
     lines.extend(found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
+        let number = amounts::number(cell.budget.measure, *amount);
         let cell = of_what(*cell, ids);
-        format!("unleased: {} {cell} were charged without a lease, for example before a limit was set", amount.0)
+        format!("unleased: {number} {cell} were charged without a lease, for example before a limit was set")
     }));
     let in_books: usize = books.iter().map(|compared| compared.found.len()).sum();
     lines.push(match found.differences.len() + in_books {
@@ -116,7 +117,10 @@ fn difference(difference: &Difference, ids: &ScopeIds) -> String {
     };
     let (expected_by, should) = expected;
     let (found_in, is) = found;
-    format!("differs: {place}: {measure}: {found_in} {is}, {expected_by} {should} ({:+})", is - should)
+    let [is_text, should] = [*is, *should].map(|sum| amounts::sum(measure, sum));
+    let beyond = amounts::sum(measure, is - expected.1);
+    let plus = if beyond.starts_with('-') { "" } else { "+" };
+    format!("differs: {place}: {measure}: {found_in} {is_text}, {expected_by} {should} ({plus}{beyond})")
 }
 
 fn unpriced(unpriced: &UnpricedRequests) -> String {
@@ -138,7 +142,7 @@ fn name(no: i64, id: Option<uuid::Uuid>) -> String {
 }
 
 fn unusable_line(lease: &OpenLease, ids: &ScopeIds) -> String {
-    let unspent = lease.granted.saturating_sub(lease.spent).0;
+    let unspent = amounts::number(lease.cell.budget.measure, lease.granted.saturating_sub(lease.spent));
     let node = lease.node;
     let what = of_what(lease.cell, ids);
     let heard = moment(lease.heard_at);
@@ -176,7 +180,7 @@ pub(super) fn in_json(
     let lease_in_json = |lease: &OpenLease| {
         json!({
             "budget": of_what(lease.cell, ids), "node": lease.node, "incarnation": lease.incarnation,
-            "unspent": lease.granted.saturating_sub(lease.spent), "heard_at": moment(lease.heard_at),
+            "unspent": amounts::in_json(lease.cell.budget.measure, lease.granted.saturating_sub(lease.spent)), "heard_at": moment(lease.heard_at),
         })
     };
     json!({
@@ -203,6 +207,7 @@ pub(super) fn in_json(
         "open": {"requests": found.open.requests, "oldest": found.open.oldest.map(moment)},
         "unusable": unusable.iter().map(lease_in_json).collect::<Value>(),
         "unleased": found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
+            let amount = amounts::in_json(cell.budget.measure, *amount);
             json!({"budget": of_what(*cell, ids), "amount": amount})
         }).collect::<Value>(),
     })
@@ -238,8 +243,7 @@ fn difference_in_json(difference: &Difference, ids: &ScopeIds) -> Value {
             json!({"of": "lease", "budget": of_what(*cell, ids), "node": node, "incarnation": incarnation})
         }
     };
-    // A sum outside of the range of JSON integers is written as text.
-    let number = |value: i128| i64::try_from(value).map_or_else(|_| json!(value.to_string()), |value| json!(value));
+    let number = |value: i128| amounts::sum_in_json(measure, value);
     json!({
         "place": place, "measure": measure, "expected": number(expected.1), "expected_by": expected.0,
         "found": number(found.1), "found_in": found.0,

@@ -59,14 +59,15 @@ impl RefusedLimitView {
         let left = refused.left();
         let is_hidden = reader == LimitReader::Client && refused.owner.is_shared();
         let amount = |amount: access::Amount| match unit {
+            LimitUnit::Credits => Amount::credits(amount.credits()),
             LimitUnit::Money => Amount::Money(Cost::from_nano_usd(amount.money())),
             LimitUnit::Other
             | LimitUnit::Requests
             | LimitUnit::InFlight
-            | LimitUnit::Credits
+            | LimitUnit::WholeCredits
             | LimitUnit::Tokens
             | LimitUnit::InputTokens
-            | LimitUnit::OutputTokens => Amount::Count(amount.0),
+            | LimitUnit::OutputTokens => Amount::count(amount.0),
         };
         let visible = |value: Option<access::Amount>| if is_hidden { None } else { value.map(amount) };
         Self {
@@ -87,7 +88,7 @@ impl RefusedLimitView {
     pub(super) fn cells(limit: Option<&Self>) -> Vec<String> {
         let Some(limit) = limit else { return vec![String::new(); COLUMNS] };
         let amount = |amount: &Amount| match amount {
-            Amount::Count(count) => count.to_string(),
+            Amount::Number(number) => number.to_string(),
             Amount::Money(cost) => decimal(cost.nano_usd()),
         };
         let or_empty = |value: &Option<Amount>| value.as_ref().map(amount).unwrap_or_default();

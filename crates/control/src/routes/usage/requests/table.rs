@@ -39,7 +39,7 @@ fn row(item: &RequestItem) -> Vec<String> {
         item.result.to_owned(),
         quoted(&item.outcome),
         quoted_or_empty(item.refusal.as_ref().map(|refusal| refusal.code.as_str())),
-        item.credits.0.to_string(),
+        item.credits.to_string(),
     ];
     match &item.tokens {
         Some(tokens) => cells.extend(tokens.classes().map(|tokens| tokens.to_string())),

@@ -279,7 +279,7 @@ async fn check_closed_subscription(is_paid_by_key: bool) {
     let token = json!({"token": secret}).to_string();
     post(address, "/api/auth/validate", &[], &token).await.refuses(402, "payment_required");
     let restricted = access::ApiKey::generate("tollgate").unwrap();
-    let bounds = access::KeyBounds { credits_per_day: Some(access::Credits(9)), ..access::KeyBounds::default() };
+    let bounds = access::KeyBounds { credits_per_day: Some(access::Credits::whole(9)), ..access::KeyBounds::default() };
     let new = store::NewKey { bounds, ..store::NewKey::unbounded(person.user, "restricted", &restricted) };
     shop.world.store.create_key(&store::Actor::COMMAND, new).await.unwrap();
     let restricted = format!("Authorization: Bearer {}", restricted.expose());

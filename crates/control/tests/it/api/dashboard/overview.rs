@@ -30,7 +30,7 @@ async fn an_overview_lists_the_month_by_key_and_model() {
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
         let caller = event.subject.caller().unwrap();
-        world.has_spent(caller, event.day, event.charge.credits.0);
+        world.has_spent(caller, event.day, event.charge.credits.rounded_down());
     }
     world.record(events).await;
     let answer = ask(&world, &ada, PATH).await;

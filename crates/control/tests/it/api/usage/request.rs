@@ -153,7 +153,7 @@ async fn an_unknown_cost_is_null_with_its_charge_and_reason() {
         price_version: None,
         ..event.attempts[0].clone()
     };
-    let charge = Charge { credits: Credits(1), tokens: Tokens(90), ..Charge::money(NanoUsd(8_000_000)) };
+    let charge = Charge { credits: Credits::whole(1), tokens: Tokens(90), ..Charge::money(NanoUsd(8_000_000)) };
     let event = UsageEvent { attempts: vec![unknown], charge, ..event };
     let lost = UsageEvent {
         id: access::RequestId(access::Ids::new(world.clock.clone()).next_uuid()),

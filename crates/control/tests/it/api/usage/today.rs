@@ -28,7 +28,7 @@ async fn ada_and_bob(world: &World) -> [Holder; 4] {
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
         let caller = event.subject.caller().unwrap();
-        world.has_spent(caller, event.day, event.charge.credits.0);
+        world.has_spent(caller, event.day, event.charge.credits.rounded_down());
     }
     world.record(events).await;
     [ada, second, unused, bob]

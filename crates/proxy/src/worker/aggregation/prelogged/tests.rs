@@ -6,7 +6,7 @@ use super::*;
 use crate::worker::aggregation::{Aggregation, RECORD_MAX};
 
 const AT: Timestamp = Timestamp(1_795_176_000_000_000);
-const CREDIT: Credits = Credits(1);
+const CREDIT: Credits = Credits::whole(1);
 
 struct Worker {
     meter: Meter,
@@ -43,7 +43,7 @@ impl Worker {
     /// Sends one request of a user with a large quota, to its end.
     fn call(&self, user: i64) {
         let caller = caller(user);
-        let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("large") };
+        let plan = Plan { credits_per_day: Some(Credits::whole(100_000)), ..Plan::unlimited("large") };
         let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &KeyBounds::default(), budgets: &[] });
         self.send(&Subject::Key(caller), &limits, "all");
     }
@@ -158,7 +158,7 @@ fn longest() -> Subject {
 
 /// Returns the limits of a subject with a quota.
 fn limits_of(meter: &Meter, subject: &Subject, credits_per_day: u64) -> Arc<Limits> {
-    let plan = Plan { credits_per_day: Some(Credits(credits_per_day)), ..Plan::unlimited("large") };
+    let plan = Plan { credits_per_day: Some(Credits::whole(credits_per_day)), ..Plan::unlimited("large") };
     let terms = SubjectTerms {
         subject: SubjectId::from_subject(subject).unwrap(),
         plan: &plan,
@@ -173,7 +173,7 @@ fn a_batch_has_a_bounded_number_of_requests_although_some_cost_less_than_its_fir
     let subject = longest();
     let requests = usize::try_from(BATCH_REQUESTS_MAX).unwrap();
     let limits = limits_of(&worker.meter, &subject, 1_000_000);
-    worker.send_for(Credits(10), &subject, &limits, "first");
+    worker.send_for(Credits::whole(10), &subject, &limits, "first");
     (2..requests).for_each(|_| worker.send(&subject, &limits, "all"));
     assert_eq!(worker.flush_due(), (1, 0));
     // The next request is the last one of the batch, although there are surplus credits, and one more opens another.
@@ -189,7 +189,7 @@ fn fill_quota(worker: &Worker) -> Subject {
     let now = worker.recorder.clock.mono();
     let limits = limits_of(&worker.meter, &subject, QUOTA);
     (0..BATCH_REQUESTS_MAX).for_each(|nth| worker.send(&subject, &limits, &format!("{nth:0>64}")));
-    let charge = Some(Charge::credits(Credits(QUOTA - BATCH_REQUESTS_MAX)));
+    let charge = Some(Charge::credits(Credits::whole(QUOTA - BATCH_REQUESTS_MAX)));
     let rest = AdmissionRequest { limits: &limits, charge, at: AT, now, rate: RateSource::Here };
     worker.meter.admit(&rest).unwrap().commit(AT).settle_as_reserved();
     subject
