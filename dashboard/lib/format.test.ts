@@ -25,6 +25,11 @@ describe("formatter", () => {
     expect(id.total({ amount: 150_000, currency: "IDR" })).toBe("Rp150.000");
   });
 
+  it("writes credits with the decimals that they have", () => {
+    expect([0, 12, 0.25, 0.000001, 1_234.5].map((credits) => en.credits(credits))).toEqual(["0", "12", "0.25", "0.000001", "1,234.5"]);
+    expect([id.credits(0.25), en.credits(2_500_000)]).toEqual(["0,25", "2.5 M"]);
+  });
+
   it("writes amounts of billing, of which a credit is negative", () => {
     expect([en, id].map((of) => of.bill({ amount: 166_500, currency: "IDR" }))).toEqual(["IDR 166,500", "Rp166.500"]);
     expect([en, id].map((of) => of.bill({ amount: -101_613, currency: "IDR" }))).toEqual(["-IDR 101,613", "-Rp101.613"]);

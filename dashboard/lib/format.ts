@@ -41,6 +41,8 @@ export interface Format {
   /** A part of a price in trillionths, with 6 decimals. */
   pico(amountPico: number, currency: string): string;
   count(value: number): string;
+  /** A number of credits, with up to 6 decimals. */
+  credits(value: number): string;
   /** A count in full, also from a million: for prices and invoices. */
   whole(value: number): string;
   /** A rate per second: one decimal below 10. */
@@ -68,6 +70,7 @@ export interface Format {
 export function formatter(locale: Locale): Format {
   const tag = TAGS[locale];
   const number = new Intl.NumberFormat(tag);
+  const exactNumber = new Intl.NumberFormat(tag, { maximumFractionDigits: 6 });
   const relative = new Intl.RelativeTimeFormat(tag, { numeric: "auto", style: "short" });
   const moneyOf = (value: number, currency: string, decimals: number): string => {
     const text = new Intl.NumberFormat(tag, { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(value);
@@ -91,6 +94,10 @@ export function formatter(locale: Locale): Format {
   };
   // The Indonesian M is a thousand millions (miliar).
   const large = locale === "id" ? { million: "jt", billion: "M" } : { million: "M", billion: "B" };
+  const count = (value: number): string => {
+    if (value < 1_000_000) return number.format(value);
+    return value < 1_000_000_000 ? `${decimal(value / 1_000_000, 1)} ${large.million}` : `${decimal(value / 1_000_000_000, 1)} ${large.billion}`;
+  };
   const units = locale === "id" ? { d: "hari", h: "jam", m: "mnt", s: "dtk" } : { d: "d", h: "h", m: "min", s: "s" };
   return {
     total: (money) => {
@@ -117,10 +124,8 @@ export function formatter(locale: Locale): Format {
       return moneyOf(price, currency, PRICE_DECIMALS.find((decimals) => isWhole(price * 10 ** decimals)) ?? 6);
     },
     pico: (amountPico, currency) => small(amountPico / PICO, currency),
-    count: (value) => {
-      if (value < 1_000_000) return number.format(value);
-      return value < 1_000_000_000 ? `${decimal(value / 1_000_000, 1)} ${large.million}` : `${decimal(value / 1_000_000_000, 1)} ${large.billion}`;
-    },
+    count,
+    credits: (value) => (value < 1_000_000 ? exactNumber.format(value) : count(value)),
     whole: (value) => number.format(value),
     perSecond: (rate) => {
       if (rate === undefined) return NONE;

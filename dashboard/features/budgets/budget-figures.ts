@@ -28,7 +28,7 @@ function isCost(amount: Schemas["BudgetAmount"] | null | undefined): amount is S
 }
 
 function shown(amount: Schemas["BudgetAmount"], format: Format): string {
-  return isCost(amount) ? format.total(amount) : format.count(amount);
+  return isCost(amount) ? format.total(amount) : format.credits(amount);
 }
 
 /** `12.5 USD` as an amount in billionths. */

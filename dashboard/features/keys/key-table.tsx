@@ -146,10 +146,10 @@ function KeyStatus({ row, words: { t, format, now } }: { row: Row; words: Words 
 function Credits({ row: { key, use }, format }: { row: Row; format: Format }) {
   const limit = key.limits.credits_per_day;
   const used = use?.today.credits ?? 0;
-  if (!limit) return <>{format.count(used)}</>;
+  if (!limit) return <>{format.credits(used)}</>;
   return (
     <>
-      {format.count(used)} <span className="t3">/ {format.count(limit)}</span>
+      {format.credits(used)} <span className="t3">/ {format.count(limit)}</span>
       <span className="mt-1 flex justify-end">
         <Meter size="mini" label={key.label} share={used / limit} />
       </span>

@@ -70,7 +70,7 @@ function Content({ request }: { request: Schemas["RequestDetail"] }) {
     [t.usage.cost, request.cost ? format.exact(request.cost) : NONE],
     [t.requests.tokens, request.tokens ? format.count(request.tokens.total) : NONE],
     typeof request.count === "number" ? [t.usage.countedRequests, format.count(request.count)] : [t.usage.duration, format.duration(request.phases?.total_ms)],
-    [t.usage.credits, format.count(request.credits)],
+    [t.usage.credits, format.credits(request.credits)],
   ] as const;
   return (
     <>
