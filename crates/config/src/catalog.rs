@@ -229,6 +229,16 @@ impl Traffic {
         Some(self.described(self.provider(provider)?, model, at))
     }
 
+    /// Returns the flat credits of a request for an entry of `models`, or for `PROVIDER/MODEL`; `None` for another name.
+    #[must_use]
+    pub fn flat_credits(&self, name: &str) -> Option<Credits> {
+        if let Some(entry) = self.entry(name) {
+            return Some(self.credits_of_entry(entry, name));
+        }
+        let (provider, model) = name.split_once('/').filter(|(_, model)| !model.is_empty())?;
+        Some(self.credits(self.provider(provider)?, model))
+    }
+
     fn described<'a>(&'a self, provider: &'a Arc<Provider>, model: &'a str, at: Timestamp) -> CatalogModel<'a> {
         CatalogModel {
             name: format!("{}/{model}", provider.name),
@@ -271,7 +281,7 @@ mod tests {
         let [fast] = names("fast")[..] else { panic!("{catalog:?}") };
         assert_eq!(
             (fast.aliases.join(" "), fast.credits, fast.is_entry),
-            ("quick openai/gpt-5-mini".into(), Credits(2), true)
+            ("quick openai/gpt-5-mini".into(), Credits::whole(2), true)
         );
         assert!(fast.price.is_some() && fast.limits.is_some());
         let provider = |name: &str| traffic.provider_of(name).map(|provider| provider.name.to_string());
@@ -286,7 +296,7 @@ mod tests {
         // A model that an entry names is listed under the entry only; others have the credits of their own name.
         assert!(names("openai/gpt-5-mini").is_empty());
         let [plain] = names("openai/gpt-5")[..] else { panic!("{catalog:?}") };
-        assert_eq!((plain.credits, plain.is_entry, plain.model), (Credits(1), false, "gpt-5"));
+        assert_eq!((plain.credits, plain.is_entry, plain.model), (Credits::whole(1), false, "gpt-5"));
         assert!(!catalog.iter().any(|model| model.name.starts_with("own/") || model.name.contains('*')));
         let mut all: Vec<&str> = catalog.iter().map(|model| model.name.as_str()).collect();
         all.sort_unstable();

@@ -11,6 +11,7 @@ mod change_inputs;
 mod changes;
 mod charged_models;
 mod cors;
+mod credits;
 mod default_mock;
 mod discover;
 mod export;
@@ -134,6 +135,7 @@ pub(crate) fn compile<'a>(
             plans,
             plan_prices,
             plan_models: plan_models::plan_models(reader, &traffic.plans, &charged),
+            credit_rates: credits::credit_rates(reader, traffic),
             budgets: budget::budgets(reader, &traffic.budgets),
             insights: Arc::new(insights::insights(reader, &traffic.insights, &mut notes)),
             limit_places: budget::limit_places(traffic),

@@ -11,6 +11,7 @@ mod cache;
 mod conditions;
 mod cors;
 pub mod credentials;
+mod credit_rates;
 mod discovery;
 mod export;
 pub(crate) mod fallback;
@@ -68,6 +69,7 @@ pub use conditions::{
 };
 pub(crate) use cors::browser_origin;
 pub use cors::{AllowedOrigin, Cors, is_announced_method};
+pub use credit_rates::{CreditRates, PlanCreditRates};
 pub use discovery::{
     ConsulSettings, Discovery, DnsSettings, EtcdSettings, MEMBERS_MAX, MemberList, MemberPart, MemberSource,
     SourceStatus,

@@ -2,7 +2,7 @@
 //!
 //! This crate does no I/O, reads no clock, and does not allocate when it admits a request of a known principal.
 //!
-//! Reading order: [`usage`] (token classes and units), [`rating`] (cost), [`event`] (records), [`result`] (succeeded, refused
+//! Reading order: [`usage`] (token classes and units), [`rating`] (cost, and credits by tokens), [`event`] (records), [`result`] (succeeded, refused
 //! or failed). Then [`rate`] and [`budgets`] (atomic counters, periods and charges), [`limits`] (limits of a principal or a
 //! subject), [`admission`], which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets
 //! that nodes share). [`limiter`] counts requests by any dimension against the rate limits of the configuration. [`window`] limits

@@ -1,5 +1,7 @@
 //! Cost of usage: rates in pico-USD, summed in `i128` and rounded once, half to even.
 
+pub mod credit_price;
+
 use access::NanoUsd;
 use serde::{Deserialize, Serialize};
 

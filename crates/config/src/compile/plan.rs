@@ -58,6 +58,7 @@ fn default_plan(nth: usize, name: &str, credits: u64, requests: u32) -> PlanInpu
         name: Some(Input::default(name.to_owned())),
         credits_per_day: Some(Input::default(credits)),
         requests_per_minute: Some(Input::default(requests)),
+        credits: None,
         shared_keys: Input::default(true),
         budgets: Entries { is_given: false, list: Vec::new() },
         quotas: Entries { is_given: false, list: Vec::new() },

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use access::{Amount, Budget, BudgetScope, Credits, KeyNo, LimitPeriod, Measure, PlanId, Secret, UserNo};
+use access::{Budget, BudgetScope, Credits, KeyNo, LimitPeriod, Measure, PlanId, Secret, UserNo};
 use meter::Caller;
 
 use super::*;
@@ -15,6 +15,7 @@ mod charged_models;
 mod client_tls;
 mod control;
 mod cors;
+mod credits;
 mod discovery;
 mod errors;
 mod header_rules;
@@ -91,7 +92,7 @@ fn nothing_at_all_gives_the_defaults() {
         .map(|plan| {
             (
                 plan.name.as_str(),
-                plan.credits_per_day.map(|credits| credits.0),
+                plan.credits_per_day.map(access::Credits::rounded_down),
                 plan.requests_per_minute.map(std::num::NonZeroU32::get),
             )
         })
@@ -188,7 +189,7 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
     );
     assert_eq!(
         (snapshot.traffic.plans[0].credits_per_day, snapshot.traffic.plans[1].credits_per_day),
-        (Some(Credits(0)), None)
+        (Some(Credits::whole(0)), None)
     );
 }
 
@@ -207,7 +208,7 @@ budgets:
   server_tool_rounds: 1000
 ";
     let Traffic { plans, budgets, .. } = snapshot(source).traffic;
-    let budget = |measure, per, amount| Budget::new(measure, per, Amount(amount));
+    let budget = |measure: Measure, per, units| Budget::new(measure, per, measure.limit_of(units));
     let of_plan =
         [budget(Measure::Tokens, LimitPeriod::Month, 9), budget(Measure::Money, LimitPeriod::Day, 500_000_000)];
     assert_eq!(plans[0].budgets, of_plan);
@@ -240,13 +241,16 @@ ai: {enabled: false}
     assert!(snapshot.traffic.ai.is_none() && !snapshot.traffic.mock.on);
     let routes = snapshot.traffic.router.routes();
     assert_eq!(
-        (&*routes[0].policy.name, routes[0].policy.credits.0, routes[0].policy.events),
+        (&*routes[0].policy.name, routes[0].policy.credits.rounded_down(), routes[0].policy.events),
         ("/a", 1, Events::Folded)
     );
     assert!(matches!(routes[0].policy.auth, Auth::Key) && matches!(routes[1].policy.auth, Auth::None));
     let Action::Forward(upstream) = &routes[0].action else { panic!("the route has an upstream") };
     assert_eq!(upstream.backends()[0].origin.path, "/base");
-    assert_eq!((&*routes[1].policy.name, routes[1].policy.credits.0, routes[1].policy.events), ("b", 0, Events::Rows));
+    assert_eq!(
+        (&*routes[1].policy.name, routes[1].policy.credits.rounded_down(), routes[1].policy.events),
+        ("b", 0, Events::Rows)
+    );
     assert_eq!(
         (&routes[1].matches.path, routes[1].matches.methods.join(" ")),
         (&PathMatch::Prefix("/b".to_owned()), "GET PURGE".to_owned())

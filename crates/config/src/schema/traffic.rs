@@ -9,6 +9,7 @@ mod breaker;
 mod cache;
 mod check_headers;
 mod cors;
+mod credits;
 mod discover;
 mod forms;
 mod header_text;
@@ -52,6 +53,7 @@ pub(crate) use bounds::AddressesInput;
 pub(crate) use breaker::CircuitBreakerInput;
 pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
+pub(crate) use credits::{CreditsInput, FACTORS_MAX};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDITS, FORWARDED, HEADERS, MODEL, MONEY, ON_HANGUP, PATH, PER, PLAN,
@@ -132,6 +134,8 @@ section! {
         plans: Entries<PlanInput> = sections::<PlanInput>(
             "`starter` (1,000 credits a day, 60 requests a minute), `pro` (10,000, 300), `business` (100,000, 3,000)",
         );
+        /// [Credits by tokens](budgets.md#credits-by-tokens), in place of the flat credits of models.
+        credits: Option<CreditsInput> = maybe_nested::<CreditsInput>();
         /// Registration by admins, invitation, or anybody.
         signup: Input<SignupMode> = default(SIGNUP, || SignupMode::Closed);
         /// The plan of users who register.
@@ -293,6 +297,8 @@ section! {
         /// Requests of each user, or subject, over all of their keys; also the maximum burst.
         requests_per_minute: Option<Input<u32>> =
             optional(Whole::<u32>::new(1, Plan::REQUESTS_MAX.get() as u64), "no limit");
+        /// Credits by tokens for the plan's users, in place of the top-level `credits`.
+        credits: Option<CreditsInput> = maybe_nested::<CreditsInput>();
         /// Whether LLM calls may use shared credentials.
         shared_keys: Input<bool> = default(Boolean, || true);
         /// [Budgets](budgets.md) of each user.

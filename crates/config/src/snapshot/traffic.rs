@@ -25,7 +25,9 @@ use super::router::Router;
 use super::timeouts::Timeouts;
 use super::translation::TranslationRules;
 use super::upstream::{BreakerRules, Upstream};
-use super::{Budgets, LimitPlaces, PlanModels, PricedModels, QuotaStatus, RateLimits, Signup, WindowLimit};
+use super::{
+    Budgets, LimitPlaces, PlanCreditRates, PlanModels, PricedModels, QuotaStatus, RateLimits, Signup, WindowLimit,
+};
 
 /// What upstreams receive of the `X-Forwarded-*` that a trusted proxy sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,8 @@ pub struct Traffic {
     pub plan_prices: Vec<(String, PlanPrice)>,
     /// The models and aliases of the plans that have them, by name. The store has the other limits of plans.
     pub plan_models: BTreeMap<Box<str>, PlanModels>,
+    /// The credits of calls by their tokens.
+    pub credit_rates: PlanCreditRates,
     /// The registration of users.
     pub signup: Signup,
     /// Budgets of keys and users, beside those of plans.

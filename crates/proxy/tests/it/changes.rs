@@ -273,7 +273,7 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let under_way = begun(&gateway, &provider).await;
     // A larger plan, whose users together have little left of their own.
     gateway.change(|of| {
-        (of.plan, of.plan_id, of.budgets) = (plan(9), team, Arc::new([(of_plan(team), Measure::Credits.limit_of(2))]))
+        (of.plan, of.plan_id, of.budgets) = (plan(9), team, Arc::new([(of_plan(team), Measure::Credits.limit_of(2))]));
     });
     for _ in 0..2 {
         passes(&gateway, &provider).await;

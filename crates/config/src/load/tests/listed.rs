@@ -352,7 +352,7 @@ fn the_documents_list_every_setting_with_its_default() {
     }
     let uncommented: String = lines
         .iter()
-        // The keys of `drain`, of `circuit_breaker`, of `tax`, of `dns`, of `mail` and of `export` enable them.
+        // The keys of `drain`, `circuit_breaker`, `tax`, `dns`, `mail`, `export` and `credits` enable them.
         .filter(|line| line.starts_with("TOLLGATE_"))
         .filter(|line| {
             ![
@@ -362,6 +362,7 @@ fn the_documents_list_every_setting_with_its_default() {
                 "TOLLGATE_DNS__",
                 "TOLLGATE_MAIL__",
                 "TOLLGATE_EXPORT__",
+                "TOLLGATE_CREDITS__",
             ]
             .iter()
             .any(|part| line.contains(part))

@@ -22,7 +22,7 @@ plans:
 fn asked(traffic: &Traffic, plan: Option<&str>, name: &str) -> String {
     let endpoint = endpoint(Format::Messages);
     match traffic.resolve_model_in_plan(plan, endpoint, name) {
-        Ok(model) => format!("{} as {}/{} for {}", model.asked, model.provider.name, model.model, model.credits.0),
+        Ok(model) => format!("{} as {}/{} for {}", model.asked, model.provider.name, model.model, model.credits),
         Err(ResolveError::NotFound) => "not found".to_owned(),
         Err(ResolveError::NotInPlan { plan }) => format!("not in {plan}"),
         Err(ResolveError::Mismatch { path }) => path,

@@ -15,8 +15,7 @@ pub(super) const PLAN_LIMITS_MAX: usize = 64;
 /// A name, or a beginning of names with `*`.
 pub(super) const PLAN_MODEL: TextForm<String> = TextForm {
     parse: |name| {
-        let is_valid = is_model(name) && !name.strip_suffix('*').unwrap_or(name).contains('*');
-        accept(name, is_valid, "1 to 256 visible ASCII characters without a space, `*` only at the end")
+        accept(name, is_plan_model(name), "1 to 256 visible ASCII characters without a space, `*` only at the end")
     },
     shown: |name| Value::text(name),
     cell: "1 to 256 visible ASCII characters",
@@ -35,6 +34,11 @@ const EXACT_EXPECTED: &str = "1 to 256 visible ASCII characters without a space 
 const EXACT_PATTERN: &str = "^[!-)+-~]{1,256}$";
 /// The aliases of a plan.
 pub(super) const ALIASES: Map<TextForm<String>> = Map::new(EXACT_MODEL, is_exact, EXACT_EXPECTED, EXACT_PATTERN);
+
+/// Whether `name` is a name, or a beginning of names with `*`.
+pub(super) fn is_plan_model(name: &str) -> bool {
+    is_model(name) && !name.strip_suffix('*').unwrap_or(name).contains('*')
+}
 
 fn is_exact(name: &str) -> bool {
     is_model(name) && !name.contains('*')
