@@ -257,11 +257,13 @@ impl CommittedRequest {
         self.reserved_charge.as_ref().map(|reserved| reserved.windows()).unwrap_or_default()
     }
 
-    /// Returns whether a budget of tokens or money limits the request.
+    /// Returns whether a budget of tokens or money limits the request, or one of credits if its credits depend on its use.
     #[must_use]
-    pub fn limits_use(&self) -> bool {
+    pub fn limits_use(&self, has_credits_by_use: bool) -> bool {
         let budgets = self.reserved_charge.iter().flat_map(|reserved| &reserved.limits.budgets);
-        budgets.filter(|budget| budget.limit.is_some()).any(|budget| budget.id.measure != Measure::Credits)
+        budgets
+            .filter(|budget| budget.limit.is_some())
+            .any(|budget| has_credits_by_use || budget.id.measure != Measure::Credits)
     }
 
     /// Returns whether `seen`, the usage so far, exceeds the reserved amount of any measure that a budget limits.

@@ -10,6 +10,7 @@ pub(crate) mod origin;
 pub(crate) mod permits;
 pub(crate) mod request;
 pub(crate) mod request_id;
+mod reserved_use;
 pub(crate) mod spans;
 pub(crate) mod trace_context;
 mod trust;
@@ -19,10 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::refusal::Side;
-use access::{Credits, Day, NanoUsd, Principal, Refusal, Timestamp};
+use access::{Day, NanoUsd, Principal, Refusal, Timestamp};
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
-use config::snapshot::{Events, OnHangup, Provider, RoutePolicy, Timeouts};
+use config::snapshot::{CreditRates, Events, OnHangup, Provider, RoutePolicy, Timeouts};
 use http::StatusCode;
 use meter::rate::RateLevel;
 use meter::{BilledQuantity, Charge, Measure, Outcome, RequestOrigin, Reservation};
@@ -90,6 +91,8 @@ pub(crate) struct InferenceAccount {
     pub(crate) is_billable: bool,
     /// Whether the response of the last attempt was aborted in its content, and only a part of its usage was reported.
     pub(crate) is_usage_partial: bool,
+    /// The credits of the call by its tokens; `None` for flat credits.
+    pub(crate) credit_rates: Option<Arc<CreditRates>>,
     /// The attempts at other targets, if there were any.
     pub(crate) earlier: Option<Box<EarlierAttempts>>,
     /// The metadata for the usage event, once the body is read.
@@ -103,7 +106,7 @@ pub(crate) struct InferenceAccount {
 pub(crate) struct EarlierAttempts {
     /// Their number among the attempts of the account.
     pub(crate) count: usize,
-    /// The amounts that they have used, without credits.
+    /// The amounts that they have used, without flat credits.
     pub(crate) used: Charge,
     /// The part of `used` that no provider has reported.
     pub(crate) estimated: Charge,
@@ -121,6 +124,7 @@ impl InferenceAccount {
             known_cost: NanoUsd::ZERO,
             is_billable: true,
             is_usage_partial: false,
+            credit_rates: None,
             earlier: None,
             origin: None,
             tokens: None,
@@ -241,6 +245,11 @@ impl RequestAccount {
     /// The LLM call, once its model is known.
     pub(crate) fn call(&self) -> Option<&InferenceCall> {
         self.inference.as_ref()?.call.as_deref()
+    }
+
+    /// Returns the credits of the LLM call by its tokens; `None` for flat credits.
+    pub(crate) fn credit_rates(&self) -> Option<&Arc<CreditRates>> {
+        self.inference.as_ref()?.credit_rates.as_ref()
     }
 
     /// Notes the call that the next attempt sends.
@@ -425,32 +434,6 @@ impl RequestAccount {
         {
             self.request.worker().handles.upstream_failed(&destination.name, problem.refusal);
         }
-    }
-
-    /// Returns whether a budget of tokens or money limits the request, so that its response may exceed the reservation
-    /// before it ends.
-    pub(crate) fn is_held_to_its_use(&self) -> bool {
-        matches!(&self.permits.budgets, BudgetHold::CommittedRequest(committed) if committed.limits_use())
-    }
-
-    /// Returns whether the usage that `tap` has read so far exceeds the reservation.
-    pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
-        let BudgetHold::CommittedRequest(committed) = &self.permits.budgets else {
-            return false;
-        };
-        let Some(call) = self.call() else {
-            return false;
-        };
-        let Some((usage, terms)) = tap.used() else { return false };
-        let price = self.request.snapshot.traffic.price(&call.provider, (&call.model, None), self.request.started_at);
-        let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
-        let used = Charge { credits: Credits::ZERO, tokens: usage.total(), ..Charge::money(least) };
-        let mut used = if call.own_credential { used.unpooled() } else { used };
-        if let Some(earlier) = self.inference.as_ref().and_then(|inference| inference.earlier.as_ref()) {
-            let further = self.permits.further.iter().fold(Charge::default(), |sum, more| sum.and(&more.charge()));
-            used = used.and(&earlier.used).less(&further);
-        }
-        committed.exceeds(&used)
     }
 
     /// Ends the response of `tap` early: returns its last bytes, and the facts that were read. A response that has used

@@ -16,6 +16,7 @@ use access::{Credits, Day, NanoUsd, Tokens};
 use ai::ResponseFacts;
 use ai::price::{Price, PriceTerms, REPORTED, reported_cost};
 use config::snapshot::{Events, PriceSource};
+use meter::rating::credit_price::CreditPrice;
 use meter::result::CALLER_GONE;
 use meter::{
     Attempt, Charge, CommittedRequest, Counts, Outcome, RequestResult, Source, ToolUse, UnknownCost, Usage, UsageEvent,
@@ -33,7 +34,7 @@ use crate::action::inference::shared_account;
 use crate::metrics::EndedRequest;
 use crate::worker::aggregation::{PendingSettlement, settle};
 
-use used::used;
+use used::{AttemptTerms, used};
 
 /// The facts of a finished request, for its metrics, its event and its log line.
 struct RequestSummary {
@@ -288,25 +289,39 @@ impl RequestAccount {
     /// Returns the charge of the request, and the part of it that no provider reported. If usage is unknown, or only a
     /// part of it was reported, the charge is at least the reservation.
     fn charge(&self, reserved: &Charge) -> (Charge, Charge) {
-        let Some(earlier) = self.inference.as_ref().and_then(|inference| inference.earlier.as_ref()) else {
-            return self.charge_of(0, reserved);
+        let rates = self.credit_rates();
+        let (charge, estimated) = match self.inference.as_ref().and_then(|inference| inference.earlier.as_ref()) {
+            None => self.charge_of(0, reserved),
+            Some(earlier) => {
+                let credits = if rates.is_some() { earlier.reserved.credits } else { reserved.credits };
+                let (charge, estimated) = self.charge_of(earlier.count, &Charge { credits, ..earlier.reserved });
+                (charge.and(&earlier.used), estimated.and(&earlier.estimated))
+            }
         };
-        let reserved = Charge { credits: reserved.credits, ..earlier.reserved };
-        let (charge, estimated) = self.charge_of(earlier.count, &reserved);
-        (charge.and(&earlier.used), estimated.and(&earlier.estimated))
+        let minimum = rates.map_or(Credits::ZERO, |rates| rates.minimum);
+        (Charge { credits: charge.credits.max(minimum), ..charge }, estimated)
     }
 
     /// Returns the charge of the attempts from the number `from`, as [`Self::charge`].
     fn charge_of(&self, from: usize, reserved: &Charge) -> (Charge, Charge) {
         let inference = self.inference.as_ref();
         let known_cost = inference.map_or(NanoUsd::ZERO, |inference| inference.known_cost);
-        let (used, estimated) = used(self.attempts.get(from..).unwrap_or_default(), known_cost, reserved);
+        let rates = self.credit_rates().zip(self.call());
+        let price = rates.map(|(rates, call)| {
+            move |attempt: &Attempt| {
+                let model = attempt.model.as_deref().unwrap_or(&call.model);
+                rates.price(&call.requested_model, &attempt.provider, model)
+            }
+        });
+        let credit_price = price.as_ref().map(|price| -> &dyn Fn(&Attempt) -> CreditPrice { price });
+        let terms = AttemptTerms { reserved, credit_price };
+        let (used, estimated) = used(self.attempts.get(from..).unwrap_or_default(), known_cost, terms);
         if !inference.is_some_and(|inference| inference.is_usage_partial) {
             return (used, estimated);
         }
         let charge = used.or_more(reserved);
-        let rest = Charge { credits: Credits::ZERO, ..charge.less(&used) };
-        (charge, estimated.and(&rest))
+        // Flat credits are not estimated: the rest has none.
+        (charge, estimated.and(&charge.less(&used)))
     }
 
     /// Counts the tokens of the last attempt for the limits of its target, and ends the call there.
@@ -414,7 +429,9 @@ impl RequestAccount {
             }
         }
         let count = self.inference.as_ref().and_then(|of| of.earlier.as_ref()).map_or(0, |earlier| earlier.count);
-        let (used, estimated) = self.charge_of(count, &Charge { credits: Credits::ZERO, ..reserved });
+        // Flat credits are those of the whole call, not of an attempt.
+        let credits = if self.credit_rates().is_some() { reserved.credits } else { Credits::ZERO };
+        let (used, estimated) = self.charge_of(count, &Charge { credits, ..reserved });
         if let Some(target) = self.permits.target.take() {
             target.count(used.tokens.max(self.unreported(count, target.tokens_max())), now);
         }

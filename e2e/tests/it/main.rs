@@ -28,6 +28,7 @@ mod compression;
 mod copies;
 mod cors;
 mod crash;
+mod credits;
 mod demo;
 mod discovery;
 mod drain;

@@ -1,10 +1,12 @@
-//! The maximum usage of an LLM request, computed if a budget of tokens or money limits the client.
+//! The maximum usage of an LLM request, computed if a budget of tokens or money limits the client, or one of credits that depend on
+//! tokens.
 
-use access::{NanoUsd, Refusal, Timestamp, Tokens};
+use access::{Credits, NanoUsd, Refusal, Timestamp, Tokens};
 use ai::bound::{Bound, Extent, LoweredLimit, MissingFact, Reference, RemainingBudget};
 use ai::models;
 use ai::price::Price;
 use config::snapshot::{Budgets, UnboundedCalls};
+use meter::rating::credit_price::CreditPrice;
 use meter::{Charge, Limits, Measure};
 
 use crate::refusal::problem::Problem;
@@ -26,11 +28,16 @@ pub(crate) struct CallSize<'a> {
     pub(crate) model: &'a str,
     pub(crate) price: Option<&'a Price>,
     pub(crate) limits: Option<models::TokenLimits>,
+    /// The price of its tokens in credits; `None` for flat credits, and if no budget of credits applies.
+    pub(crate) credits: Option<CreditPrice>,
 }
 
-/// Returns whether the maximum usage of a request must be known before the request is sent.
-pub(crate) fn is_required(limits: &Limits, own_credential: bool) -> bool {
-    limits.limits(Measure::Tokens) || limits.limits_money(own_credential)
+/// Returns whether the maximum usage of a request must be known before the request is sent. `by_tokens` is whether its credits
+/// depend on its tokens.
+pub(crate) fn is_required(limits: &Limits, own_credential: bool, by_tokens: bool) -> bool {
+    limits.limits(Measure::Tokens)
+        || limits.limits_money(own_credential)
+        || (by_tokens && limits.limits(Measure::Credits))
 }
 
 impl CallLimits<'_> {
@@ -42,7 +49,7 @@ impl CallLimits<'_> {
             return Ok((most, None));
         }
         // The remaining budgets may be too small for any response. Admission then refuses the unchanged request.
-        let clamp = |sized: &CallSize<'_>| sized.extent.clamp(sized.price, sized.limits, self.left());
+        let clamp = |sized: &CallSize<'_>| sized.extent.clamp(sized.price, sized.limits, self.left(sized));
         let lowered: Option<Vec<LoweredLimit>> = sizes.iter().map(clamp).collect();
         match lowered.and_then(|lowered| lowered.into_iter().min_by_key(|lowered| lowered.max_tokens)) {
             Some(lowered) => {
@@ -62,19 +69,26 @@ impl CallLimits<'_> {
 
     /// Returns the maximum usage in the measures that a budget limits.
     fn most(&self, bound: &Bound, sized: &CallSize<'_>) -> Result<Charge, Problem> {
-        let counts_tokens = self.limits.limits(Measure::Tokens);
+        let limits_tokens = self.limits.limits(Measure::Tokens);
+        let counts_tokens = limits_tokens || sized.credits.is_some();
         if self.budgets.unbounded == UnboundedCalls::Refuse
             && let Some(reference) = reference(bound, counts_tokens)
         {
             return Err(unbounded(&format!("it refers to {}", reference.as_str())));
         }
         let mut most = Charge::default();
-        if counts_tokens {
-            most.tokens = bound.tokens.ok_or_else(|| self.unknown(bound, sized.model))?;
+        let tokens =
+            if counts_tokens { bound.tokens.ok_or_else(|| self.unknown(bound, sized.model))? } else { Tokens::ZERO };
+        if limits_tokens {
+            most.tokens = tokens;
         }
         if self.limits.limits_money(self.own_credential) {
             let money = bound.money.ok_or_else(|| self.unknown(bound, sized.model))?;
             most = Charge { tokens: most.tokens, ..Charge::money(money) };
+        }
+        if let Some(price) = &sized.credits {
+            let (input, output) = parts(bound, tokens);
+            most.credits = price.most(input, output);
         }
         Ok(if self.own_credential { most.unpooled() } else { most })
     }
@@ -91,25 +105,41 @@ impl CallLimits<'_> {
         }
     }
 
-    /// Returns the tokens and the money that the call may still use.
-    fn amounts_left(&self) -> (Tokens, NanoUsd) {
+    /// Returns the credits, the tokens and the money that the call may still use.
+    fn amounts_left(&self) -> (Credits, Tokens, NanoUsd) {
         let left = self.limits.left(self.at).and(&self.held);
         let money = if self.own_credential { left.money } else { left.money.min(left.pooled_money) };
-        (left.tokens, money)
+        (left.credits, left.tokens, money)
     }
 
-    fn left(&self) -> RemainingBudget {
-        let (tokens, money) = self.amounts_left();
+    /// Returns the remaining tokens and money for a model. Remaining credits are the tokens that they pay for.
+    fn left(&self, sized: &CallSize<'_>) -> RemainingBudget {
+        let (credits, tokens, money) = self.amounts_left();
+        let of_budget = self.limits.limits(Measure::Tokens).then_some(tokens);
+        let of_credits = sized.credits.as_ref().map(|price| tokens_within(price, credits, sized));
         RemainingBudget {
-            tokens: self.limits.limits(Measure::Tokens).then_some(tokens),
+            tokens: of_budget.into_iter().chain(of_credits).min(),
             money: self.limits.limits_money(self.own_credential).then_some(money),
         }
     }
 
     fn holds(&self, most: &Charge) -> bool {
-        let (tokens, money) = self.amounts_left();
-        most.tokens <= tokens && most.money <= money
+        let (credits, tokens, money) = self.amounts_left();
+        most.credits <= credits && most.tokens <= tokens && most.money <= money
     }
+}
+
+/// Returns the input and the output of a bound of tokens.
+fn parts(bound: &Bound, tokens: Tokens) -> (Tokens, Tokens) {
+    let output = bound.output_tokens_max.unwrap_or(tokens).min(tokens);
+    (tokens.saturating_sub(output), output)
+}
+
+/// Returns the tokens that these credits pay for: the input of the request, and the rest as output; 0 if its input costs more.
+fn tokens_within(price: &CreditPrice, credits: Credits, sized: &CallSize<'_>) -> Tokens {
+    let bound = sized.extent.bound(sized.price, sized.limits);
+    let (input, _) = parts(&bound, bound.tokens.unwrap_or(Tokens::MAX));
+    price.output_within(credits, input).map_or(Tokens::ZERO, |output| input.saturating_add(output))
 }
 
 /// Returns the reference that leaves the request unbounded, if any. If a request costs nothing at any length, budgets
@@ -157,7 +187,13 @@ mod tests {
                 CallLimits { limits: &limits, budgets: &budgets, held: Charge::default(), at, own_credential: false };
             let mut sizes = Vec::new();
             for price in prices {
-                sizes.push(CallSize { extent: extent.clone(), model: "m", price: *price, limits: of_model });
+                sizes.push(CallSize {
+                    extent: extent.clone(),
+                    model: "m",
+                    price: *price,
+                    limits: of_model,
+                    credits: None,
+                });
             }
             let (most, lowered) = of.bound(&sizes).map_err(|problem| problem.refusal)?;
             Ok((most.money, lowered.map(|lowered| lowered.max_tokens)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::credentials::api_key::{contains_key, masked};
 use access::{Credits, Refusal};
 use ai::Endpoint;
-use config::snapshot::{Model, Provider, Target};
+use config::snapshot::{CreditRates, Model, Provider, Target};
 use config::{ResolveError, ResolvedModel};
 use meter::SkipReason;
 
@@ -23,8 +23,10 @@ pub(super) struct ModelPlan {
     pub(super) requested: Arc<str>,
     /// The name under which its usage is counted.
     pub(super) counted: Arc<str>,
-    /// The credits that the call costs.
+    /// The flat credits that the call costs.
     pub(super) credits: Credits,
+    /// The credits of the call by its tokens, in place of flat credits.
+    pub(super) credit_rates: Option<Arc<CreditRates>>,
     /// The target of a call that has one.
     pub(super) target: PlannedModel,
     /// The entry of `models`, if the call may have more than one attempt.
@@ -96,7 +98,17 @@ impl ModelPlan {
         let counted = account.request.snapshot.traffic.counted_name(&asked);
         let adapts = adapts && !names(&asked, &model);
         let target = PlannedModel { provider, model, prompt_cache, adapts };
-        Ok(Self { requested: asked, counted, credits, target, entry })
+        let rates = &account.request.snapshot.traffic.credit_rates;
+        let credit_rates = rates.of_plan(&client.principal.plan.name).cloned();
+        if let Some(inference) = &mut account.inference {
+            inference.credit_rates.clone_from(&credit_rates);
+        }
+        Ok(Self { requested: asked, counted, credits, credit_rates, target, entry })
+    }
+
+    /// Returns the least that the call costs once it is sent.
+    pub(super) fn least_credits(&self) -> Credits {
+        self.credit_rates.as_ref().map_or(self.credits, |rates| rates.minimum)
     }
 
     /// Counts the call in the rate limits that count by the model.

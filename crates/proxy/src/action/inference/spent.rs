@@ -20,9 +20,15 @@ pub(super) async fn check_unread(
     endpoint: &InferenceEndpoint,
     client: &Client,
 ) -> Result<(), Problem> {
-    let models = &account.request.snapshot.traffic.models;
-    // A name that is no entry costs a credit at least.
-    let credits = models.iter().map(|entry| entry.credits).min().unwrap_or(Credits::whole(1)).min(Credits::whole(1));
+    let traffic = &account.request.snapshot.traffic;
+    let credits = match traffic.credit_rates.of_plan(&client.principal.plan.name) {
+        Some(rates) => rates.minimum,
+        // A name that is no entry costs a credit at least.
+        None => {
+            let flat = traffic.models.iter().map(|entry| entry.credits);
+            flat.min().unwrap_or(Credits::whole(1)).min(Credits::whole(1))
+        }
+    };
     let least = (!endpoint.called.endpoint.free()).then(|| Charge::credits(credits));
     budget::check(account, &client.limits, least).await
 }
@@ -44,7 +50,7 @@ pub(super) async fn check(
 /// Returns the least that the call can use: that of an empty body without output. Of a measure that the call uses at all, it is
 /// one unit, as the whole is unknown.
 fn least(account: &RequestAccount, fields: &RequestFields, of: InferenceRequest<'_>, call: &InferenceCall) -> Charge {
-    let credits = Charge::credits(of.plan.credits);
+    let credits = Charge::credits(of.plan.least_credits());
     let limits = &of.client.limits;
     let limits_money = limits.limits_money(call.own_credential);
     if !limits_money && !limits.limits(Measure::Tokens) {

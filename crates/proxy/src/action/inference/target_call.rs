@@ -10,7 +10,7 @@ use ai::tap::{AccountGuard, ResponseFraming};
 use ai::translate::ProviderAccount;
 use ai::{ClaudeSurface, Dialect, EndpointCall, Format, PathCall, ProviderPaths, RequestFields, ResponseEdits, Tap};
 use bytes::Bytes;
-use meter::{AdmissionInfo, Charge};
+use meter::{AdmissionInfo, Charge, Measure};
 
 use super::access_token::SentToken;
 use super::account_objects::ReferringCall;
@@ -21,7 +21,6 @@ use super::signing::SignedCall;
 use super::target_response::{edit_head, framing, name_target, response_edits};
 use super::translation::{CallTranslation, unnameable};
 use super::{account_objects, hosted, other_models, runtime};
-use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
 use crate::action::bound::{CallLimits, CallSize};
@@ -96,9 +95,10 @@ impl<'a> TargetCall<'a> {
         let referring = ReferringCall { format, target, requested: &parsed.fields.model, fields, content };
         let mut owned = account_objects::of_user(account, client, referring).await?;
         let mut fields = Cow::Borrowed(fields);
-        let mut charge = (!call.free).then(|| Charge::credits(plan.credits));
+        let mut charge = (!call.free).then(|| Charge::credits(plan.least_credits()));
         let is_restricted = other_models::are_restricted(account, &call, client);
-        let is_bounded = charge.is_some() && bound::is_required(&client.limits, call.own_credential);
+        let is_bounded =
+            charge.is_some() && bound::is_required(&client.limits, call.own_credential, plan.credit_rates.is_some());
         let extent =
             if is_restricted || is_bounded { Some(extent(account, called, &fields, content).await?) } else { None };
         if is_restricted && let Some(extent) = extent.as_ref() {
@@ -108,8 +108,8 @@ impl<'a> TargetCall<'a> {
             && let Some(charge) = &mut charge
             && let Some(extent) = extent
         {
-            let (most, lowered) = most(account, &call, client, extent)?;
-            *charge = Charge { credits: charge.credits, ..most };
+            let (most, lowered) = most(account, &call, of, extent)?;
+            *charge = Charge { credits: charge.credits.max(most.credits), ..most };
             if let Some(lowered) = lowered {
                 fields = Cow::Owned(fields.into_owned().with_limit(lowered));
             }
@@ -166,7 +166,9 @@ impl<'a> TargetCall<'a> {
     pub(super) async fn reserve_more(&self, account: &mut RequestAccount) -> Result<bool, Problem> {
         let Some(charge) = self.charge else { return Ok(true) };
         let Some(inference) = &mut account.inference else { return Ok(true) };
-        let charge = Charge { credits: Credits::ZERO, ..charge };
+        // Flat credits are those of the whole call, and are reserved already.
+        let credits = if self.of.plan.credit_rates.is_some() { charge.credits } else { Credits::ZERO };
+        let charge = Charge { credits, ..charge };
         let earlier = inference.earlier.get_or_insert_default();
         earlier.reserved = charge;
         let more = earlier.used.and(&charge).less(&account.permits.reserved());
@@ -402,9 +404,11 @@ fn account_of(call: &InferenceCall, credential: Option<ChosenCredential<'_>>) ->
 fn most(
     account: &RequestAccount,
     call: &InferenceCall,
-    client: &Client,
+    of: InferenceRequest<'_>,
     extent: Extent,
 ) -> Result<(Charge, Option<LoweredLimit>), Problem> {
+    let InferenceRequest { client, plan, .. } = of;
+    let rates = if client.limits.limits(Measure::Credits) { plan.credit_rates.as_ref() } else { None };
     let request = &account.request;
     let traffic = &account.request.snapshot.traffic;
     // As the admission: the server of leases decides the period.
@@ -423,7 +427,8 @@ fn most(
         let extent = if traffic.always_searches(provider, model) { extent.searching() } else { extent };
         let price = traffic.price(provider, (model, None), request.started_at);
         let limits = traffic.limits(provider, model, request.started_at);
-        CallSize { extent, model, price, limits }
+        let credits = rates.map(|rates| rates.price(&plan.requested, &provider.name, model));
+        CallSize { extent, model, price, limits, credits }
     };
     let others = extent.models().iter().map(String::as_str);
     let sizes: Vec<_> = std::iter::once(model).chain(others).map(at_model).collect();
