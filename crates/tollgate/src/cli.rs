@@ -4,6 +4,7 @@ mod audit;
 mod billing;
 mod budgets;
 mod check;
+mod credits;
 mod examples;
 mod explain;
 mod generate;
@@ -28,6 +29,7 @@ pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget}
 pub(crate) use check::{Check, CheckFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
+pub(crate) use credits::{CreditsCommand, CreditsCommands, PriceCredits};
 pub(crate) use examples::Examples;
 pub(crate) use explain::Explain;
 pub(crate) use generate::{GenerateCommand, GenerateCommands};
@@ -118,6 +120,9 @@ pub(crate) enum Command {
     /// List the prices of models, compare a price file with them, and find models without a price
     #[command(after_help = prices::PRICES_EXAMPLES)]
     Prices(PricesCommands),
+    /// Print what a call costs in credits
+    #[command(after_help = credits::CREDITS_EXAMPLES)]
+    Credits(CreditsCommands),
     /// Set and list budgets of keys, users, plans and all users together
     #[command(after_help = budgets::BUDGETS_EXAMPLES)]
     Budgets(BudgetsCommands),

@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod config_file;
 mod confirmation;
 pub(crate) mod copies;
+pub(crate) mod credits;
 pub(crate) mod examples;
 pub(crate) mod explain;
 pub(crate) mod generate;

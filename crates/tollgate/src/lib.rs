@@ -46,6 +46,7 @@ pub fn main() -> ExitCode {
         cli::Command::Schema => commands::settings::schema(),
         cli::Command::Plans(args) => commands::plans::run(&args),
         cli::Command::Prices(args) => commands::prices::run(&args),
+        cli::Command::Credits(args) => commands::credits::run(&args),
         cli::Command::Budgets(args) => commands::budgets::run(&args),
         cli::Command::Users(args) => commands::users::run(&args),
         cli::Command::SetupLink(args) => commands::setup_link::run(&args),
