@@ -64,21 +64,37 @@ impl Runner {
     ///
     /// A second job with the same name is not started, and an error is logged.
     pub fn add<J: Job>(&mut self, spec: JobSpec, build: impl FnMut() -> J + Send + 'static) {
-        let Some(report) = self.reports.begin(spec) else {
-            tracing::error!(job = spec.name, "a job with this name exists; the second one is not started");
-            return;
-        };
-        let task = JobTask {
-            spec,
-            clock: self.clock.clone(),
-            ownership: self.ownership.clone(),
-            report,
-            outage: Outage::new(spec.name),
-            failures: 0,
-            asked_at: None,
-        };
-        let stopped = stopped(self.stop.subscribe());
-        let handle = self.tasks.spawn(task.repeat(build, stopped));
+        if let Some(task) = JobTask::begin(spec, self.clock.clone(), self.ownership.clone(), &self.reports) {
+            let stopped = stopped(self.stop.subscribe());
+            let handle = self.tasks.spawn(task.repeat(build, stopped));
+            self.names.insert(handle.id(), spec.name);
+        }
+    }
+
+    /// Starts a job as [`add`](Self::add) does once `needed` ends. Until then, the job has no report, and no node claims it.
+    pub fn add_when<J: Job>(
+        &mut self,
+        spec: JobSpec,
+        needed: impl Future<Output = ()> + Send + 'static,
+        build: impl FnMut() -> J + Send + 'static,
+    ) {
+        let clock = self.clock.clone();
+        let ownership = self.ownership.clone();
+        let reports = self.reports.clone();
+        let stop = self.stop.subscribe();
+        let handle = self.tasks.spawn(async move {
+            let is_stopped = tokio::select! {
+                biased;
+                () = stopped(stop.clone()) => true,
+                () = needed => false,
+            };
+            if is_stopped {
+                return;
+            }
+            if let Some(task) = JobTask::begin(spec, clock, ownership, &reports) {
+                task.repeat(build, stopped(stop)).await;
+            }
+        });
         self.names.insert(handle.id(), spec.name);
     }
 
@@ -145,6 +161,15 @@ enum RunEnd {
 }
 
 impl JobTask {
+    /// Returns the loop of a job; `None`, after a line in the log, if another one has its name.
+    fn begin(spec: JobSpec, clock: Clock, ownership: Arc<dyn Ownership>, reports: &JobReports) -> Option<Self> {
+        let Some(report) = reports.begin(spec) else {
+            tracing::error!(job = spec.name, "a job with this name exists; the second one is not started");
+            return None;
+        };
+        Some(Self { spec, clock, ownership, report, outage: Outage::new(spec.name), failures: 0, asked_at: None })
+    }
+
     async fn repeat<J: Job>(mut self, mut build: impl FnMut() -> J, stopped: impl Future<Output = ()>) {
         tokio::pin!(stopped);
         let mut job = None;

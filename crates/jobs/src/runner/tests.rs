@@ -144,6 +144,25 @@ async fn a_job_runs_after_its_first_pause_and_then_every_period() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_is_not_needed_yet_has_no_report_and_is_not_claimed() {
+    let claims = Arc::new(Claims::default());
+    let ownership = Arc::new(NodeClaims { node: 1, claims: claims.clone() });
+    let mut runner = Runner::new(Clock::manual(Timestamp(1)), ownership);
+    let spec = JobSpec { owner: Owner::OneNode, ..JobSpec::every("test", 10 * SECOND) };
+    let runs = Arc::new(AtomicU64::new(0));
+    let counted = runs.clone();
+    let job = move || TestJob { runs: counted.clone(), step: succeed, stopped: Arc::default() };
+    runner.add_when(spec, sleep(15 * SECOND), job.clone());
+    pass(14).await;
+    assert!(runner.reports().all().is_empty() && claims.claim.lock().unwrap().is_none());
+    pass(2).await;
+    assert_eq!((runner.reports().all().len(), runs.load(Ordering::Relaxed)), (1, 1));
+    runner.add_when(JobSpec { name: "never", ..spec }, std::future::pending(), job);
+    runner.stop(SECOND).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 1, "a job that was never needed ends with the others");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_with_more_work_runs_again_at_once() {
     let world = World::alone(JobSpec::every("test", 10 * SECOND), |run| async move {
         Ok(if run < 4 { NextRun::Now } else { NextRun::Period })
