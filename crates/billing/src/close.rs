@@ -24,7 +24,7 @@ use self::logged_failures::LoggedFailures;
 use self::period_bill::{ChargedUsage, PeriodBill};
 pub use self::signoff::UnsignedDay;
 use self::signoff::WaitLog;
-use crate::books::{BillingError, Books, InvoiceSubject, terms};
+use crate::books::{BillingError, Books, InvoiceSubject, LiveBooks, terms};
 use crate::rules::exchange::ExchangeRates;
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine};
 use crate::rules::period::BillingPeriod;
@@ -103,7 +103,7 @@ impl CloseMode {
 /// The job that closes periods.
 #[derive(Debug)]
 pub struct BillingClose {
-    books: Books,
+    books: LiveBooks,
     logged: LoggedFailures,
     waits: WaitLog,
 }
@@ -111,22 +111,23 @@ pub struct BillingClose {
 impl BillingClose {
     /// Returns the job for these books.
     #[must_use]
-    pub fn new(books: Books) -> Self {
-        Self { books, logged: LoggedFailures::default(), waits: WaitLog::default() }
+    pub fn new(books: impl Into<LiveBooks>) -> Self {
+        Self { books: books.into(), logged: LoggedFailures::default(), waits: WaitLog::default() }
     }
 }
 
 impl Job for BillingClose {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let counts = self.books.close_each(None, CloseMode::Stored, &mut self.logged).await?;
+        let Some(books) = self.books.current() else { return Ok(NextRun::Period) };
+        let counts = books.close_each(None, CloseMode::Stored, &mut self.logged).await?;
         let CloseCounts { made, closed, failed, signed, .. } = counts;
         if closed > 0 || failed > 0 || signed > 0 {
             tracing::info!(made, closed, failed, signed, "billing periods closed");
         }
-        self.waits.note(&counts, self.books.store().clock().now());
+        self.waits.note(&counts, books.store().clock().now());
         // A failed job is reported by the metrics of jobs and by their alert; the periods of other nodes are closed.
         if counts.overdue > 0 {
-            let node = charged_usage::behind(self.books.store()).await?;
+            let node = charged_usage::behind(books.store()).await?;
             return Err(BillingError::Blocked { periods: counts.overdue, node }.into());
         }
         if counts.failed > 0 {

@@ -12,7 +12,7 @@ use ledger::billing::{
 use store::Actor;
 use uuid::Uuid;
 
-use crate::books::{BillingError, Books, PaymentOutcome};
+use crate::books::{BillingError, Books, LiveBooks, PaymentOutcome};
 use crate::rules::invoice_state::InvoiceState;
 use crate::rules::mail_kind::MailKind;
 use crate::rules::payment::PaymentState;
@@ -45,71 +45,76 @@ const CHECK_EVERY: Duration = Duration::from_mins(5);
 
 /// The job that handles notifications.
 #[derive(Debug)]
-pub struct NotificationHandling(Books);
+pub struct NotificationHandling(LiveBooks);
 
 /// The job that looks up pending payments.
 #[derive(Debug)]
-pub struct PaymentReconciliation(Books);
+pub struct PaymentReconciliation(LiveBooks);
 
 /// The job that applies the consequences of missing payments.
 #[derive(Debug)]
-pub struct Dunning(Books);
+pub struct Dunning(LiveBooks);
 
 impl NotificationHandling {
     /// Returns the job for these books.
     #[must_use]
-    pub const fn new(books: Books) -> Self {
-        Self(books)
+    pub fn new(books: impl Into<LiveBooks>) -> Self {
+        Self(books.into())
     }
 }
 
 impl PaymentReconciliation {
     /// Returns the job for these books.
     #[must_use]
-    pub const fn new(books: Books) -> Self {
-        Self(books)
+    pub fn new(books: impl Into<LiveBooks>) -> Self {
+        Self(books.into())
     }
 }
 
 impl Dunning {
     /// Returns the job for these books.
     #[must_use]
-    pub const fn new(books: Books) -> Self {
-        Self(books)
+    pub fn new(books: impl Into<LiveBooks>) -> Self {
+        Self(books.into())
     }
 }
 
 impl Job for NotificationHandling {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        for notification in payments::notifications(self.0.store(), PAGE).await? {
-            if let Err(error) = self.0.handle(&notification).await {
+        let Some(books) = with_provider(&self.0) else { return Ok(NextRun::Idle) };
+        for notification in payments::notifications(books.store(), PAGE).await? {
+            if let Err(error) = books.handle(&notification).await {
                 // The others do not wait for one that fails.
-                self.0.postpone(&notification, &error.of_rows()?).await?;
+                books.postpone(&notification, &error.of_rows()?).await?;
             }
         }
         Ok(NextRun::Period)
     }
 
     async fn has_work(&mut self) -> Result<bool, JobError> {
-        Ok(!payments::notifications(self.0.store(), 1).await?.is_empty())
+        match with_provider(&self.0) {
+            Some(books) => Ok(!payments::notifications(books.store(), 1).await?.is_empty()),
+            None => Ok(false),
+        }
     }
 }
 
 impl Job for PaymentReconciliation {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let now = self.0.store().clock().now();
+        let Some(books) = with_provider(&self.0) else { return Ok(NextRun::Period) };
+        let now = books.store().clock().now();
         let times = LookUpTimes {
             checked_before: now.before(CHECK_EVERY),
             paid_after: now.before(REVERSED_WITHIN),
             failed_after: now.before(LATE_WITHIN),
         };
-        for payment in payments::waiting(self.0.store(), times, PAGE).await? {
-            self.0.request_status(&payment, times.checked_before).await?;
+        for payment in payments::waiting(books.store(), times, PAGE).await? {
+            books.request_status(&payment, times.checked_before).await?;
         }
         // Look-ups do not wait for refunds.
-        for refund in refunds::requested(self.0.store(), PAGE).await? {
+        for refund in refunds::requested(books.store(), PAGE).await? {
             if refund.created_at.after(CHECK_EVERY) <= now {
-                self.0.repeat_refund(&refund).await?;
+                books.repeat_refund(&refund).await?;
             }
         }
         Ok(NextRun::Period)
@@ -118,9 +123,16 @@ impl Job for PaymentReconciliation {
 
 impl Job for Dunning {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        self.0.dun().await?;
+        if let Some(books) = self.0.current() {
+            books.dun().await?;
+        }
         Ok(NextRun::Period)
     }
+}
+
+/// Returns the books if billing is on and has a payment provider.
+fn with_provider(books: &LiveBooks) -> Option<Books> {
+    books.current().filter(|books| books.provider().is_some())
 }
 
 impl Books {

@@ -2,6 +2,7 @@
 
 mod html;
 mod pdf;
+mod sample;
 mod texts;
 
 use access::{ChargeMetric, Currency, Day, TimeZone, UnitPrice};
@@ -15,6 +16,7 @@ use crate::rules::invoice_state::InvoiceState;
 use crate::rules::rounding::half_up;
 
 pub use pdf::PdfError;
+pub use sample::SampleInvoice;
 
 /// Pico units in one unit of a currency.
 const PICO: i128 = 1_000_000_000_000;

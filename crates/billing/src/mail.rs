@@ -10,25 +10,17 @@ mod message;
 mod notice;
 mod smtp;
 
-use access::TimeZone;
-
 pub use delivery::{MailDelivery, SPEC};
 pub use message::{MailParty, NotAnAddress};
 pub use smtp::{ConnectionSecurity, OPENING_MAX, SmtpSettings, TlsUnusable};
 
-/// The settings of mails.
+/// The settings of mails that do not change while the process runs. The seller is that of the books.
 #[derive(Debug)]
 pub struct MailSettings {
     /// The server that takes mails.
     pub smtp: SmtpSettings,
     /// The sender of all mails.
     pub from: MailParty,
-    /// The address of finance; without one, finance receives no mails.
-    pub finance: Option<MailParty>,
-    /// The name of the seller, which signs mails.
-    pub seller: String,
     /// The URL of the pages, for links; without one, mails have no links.
     pub pages: Option<String>,
-    /// The zone of printed times.
-    pub zone: TimeZone,
 }

@@ -63,6 +63,7 @@ pub struct MidtransSettings {
 #[derive(Debug)]
 pub struct MidtransClient {
     settings: MidtransSettings,
+    is_stub: bool,
     tls: Arc<ClientConfig>,
     turns: Semaphore,
 }
@@ -73,7 +74,32 @@ impl MidtransClient {
     pub fn new(settings: MidtransSettings) -> Self {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Self { settings, tls: Arc::new(tls), turns: Semaphore::new(AT_ONCE) }
+        Self { settings, is_stub: false, tls: Arc::new(tls), turns: Semaphore::new(AT_ONCE) }
+    }
+
+    /// Returns a client of the stub, which takes no money.
+    #[must_use]
+    pub fn of_stub(settings: MidtransSettings) -> Self {
+        Self { is_stub: true, ..Self::new(settings) }
+    }
+
+    /// Whether payments go to the stub.
+    #[must_use]
+    pub const fn is_stub(&self) -> bool {
+        self.is_stub
+    }
+
+    /// Plays the customer of the stub, who pays an order. Midtrans has no such request.
+    ///
+    /// # Errors
+    /// [`MidtransError`], such as [`MidtransError::Refused`] with 412 if the order is not pending.
+    pub async fn play_customer(&self, order: &str) -> Result<(), MidtransError> {
+        if !is_id(order) {
+            return Err(MidtransError::Malformed("the id of the order"));
+        }
+        let path = format!("/_stub/pay/{order}");
+        let request = ProviderRequest { method: Method::POST, path, key: None, body: None };
+        self.send(&self.settings.core, &request).await.map(|_| ())
     }
 
     /// Returns the settings of the account.

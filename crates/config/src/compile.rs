@@ -108,6 +108,7 @@ pub(crate) fn compile<'a>(
     let routes = route::routes(reader, &mut traffic.routes, &listen::names(process), parts, shared);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_peers(reader, process, traffic);
+    billing::check(reader, process, &traffic.billing);
     let snapshot = Snapshot {
         file: reader.file().into(),
         process: process::process(reader, process, listeners, &sources),
@@ -133,6 +134,7 @@ pub(crate) fn compile<'a>(
             ai,
             signup: signup::signup(traffic, &plans, &mut notes),
             plans,
+            billing: billing::billing(reader, &traffic.billing, &process.brand.name.value),
             plan_prices,
             plan_models: plan_models::plan_models(reader, &traffic.plans, &charged),
             credit_rates: credits::credit_rates(reader, traffic),

@@ -2,6 +2,7 @@
 
 use crate::load::{Sources, load_in_place_of};
 use crate::running::ConfigText;
+use crate::snapshot::Traffic;
 use crate::sources::flags::Flags;
 use access::PlanPrice;
 use serde_json::{Value, json};
@@ -21,16 +22,24 @@ pub fn plan_price(keys: &Value) -> Result<PlanPrice, ConfigError> {
     if let Value::Object(keys) = &mut plan {
         keys.insert("name".to_owned(), json!(NAME));
     }
-    let text = json!({"plans": [plan]}).to_string();
-    let environment = Environment::default();
-    let text = ConfigText { name: "", text: &text, posted: Some(&[]) };
-    let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
-    let loaded = load_in_place_of(None, text, sources)?;
-    let price = loaded.snapshot.traffic.plan_prices.iter().find(|(name, _)| name == NAME);
+    let traffic = traffic(&json!({"plans": [plan]}))?;
+    let price = traffic.plan_prices.iter().find(|(name, _)| name == NAME);
     price.map(|(_, price)| price.clone()).ok_or_else(|| {
         let problem = Problem::new(Code::BadValue, None, "the plan has no price").expected("`price: \"150000 IDR\"`");
         ConfigError::from_problems(vec![problem])
     })
+}
+
+/// Compiles a configuration that may refer to no variable and no file.
+///
+/// # Errors
+/// Returns a [`ConfigError`] with every problem of the configuration.
+pub(crate) fn traffic(configuration: &Value) -> Result<Traffic, ConfigError> {
+    let environment = Environment::default();
+    let text = configuration.to_string();
+    let text = ConfigText { name: "", text: &text, posted: Some(&[]) };
+    let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+    Ok(load_in_place_of(None, text, sources)?.snapshot.traffic)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 
 pub mod catalog;
 mod compile;
+mod draft_billing;
 mod draft_price;
 pub mod explain;
 mod first_call;
@@ -38,6 +39,7 @@ pub use settings::variables::variable::{EnvLine, Variable};
 
 pub use catalog::{CatalogModel, ProviderModels};
 pub use compile::read_price_file;
+pub use draft_billing::billing_settings;
 pub use draft_price::plan_price;
 pub use explain::{
     ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, ExplainedRefusal, ExplainedTarget, ExplainedTier,

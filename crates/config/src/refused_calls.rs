@@ -18,15 +18,16 @@ impl Snapshot {
     /// Whether plans are sold: billing is on, or a plan has a budget.
     #[must_use]
     pub fn sells_plans(&self) -> bool {
-        self.process.billing.is_enabled || self.traffic.plans.iter().any(|plan| !plan.budgets.is_empty())
+        self.traffic.billing.is_enabled || self.traffic.plans.iter().any(|plan| !plan.budgets.is_empty())
     }
 
     /// Returns a note if plans are for sale but no payment can be taken.
     #[must_use]
     pub fn payments_missing(&self) -> Option<Note> {
-        let is_sold = self.process.billing.is_enabled && !self.traffic.plan_prices.is_empty();
-        let has_key = self.process.midtrans.server_key.is_some();
-        if is_sold && !has_key { Some(Note::PaymentsMissing) } else { None }
+        let billing = &self.traffic.billing;
+        let is_sold = billing.is_enabled && !self.traffic.plan_prices.is_empty();
+        let is_payable = billing.is_stub || self.process.midtrans.server_key.is_some();
+        if is_sold && !is_payable { Some(Note::PaymentsMissing) } else { None }
     }
 }
 

@@ -71,10 +71,28 @@ impl RunningConfig<'_> {
             let problem = Problem::new(Code::NeedsRestart, nearest(root, key), message);
             reader.report(problem.expected(format!("{value}, as in the running configuration, or a restart")));
         }
+        self.check_billing_files(reader, root, &compiled.snapshot);
         if compiled.snapshot.traffic.mock.on && !self.has_mock {
             let message = "the mock provider does not run, and cannot begin to run while Tollgate runs";
             let problem = Problem::new(Code::NeedsRestart, nearest(root, "mock"), message);
             reader.report(problem.expected("another provider, or a restart"));
+        }
+    }
+}
+
+impl RunningConfig<'_> {
+    /// Reports a configuration that turns billing on although billing needs a file that is read at the start only.
+    fn check_billing_files(&self, reader: &SettingsReader<'_>, root: &YamlNode, new: &Snapshot) {
+        if self.snapshot.traffic.billing.is_enabled || !new.traffic.billing.is_enabled {
+            return;
+        }
+        let has_mail_file = new.process.mail.as_ref().is_some_and(|mail| mail.ca.is_some());
+        let has_webhooks_file = new.traffic.billing.webhooks_ca.is_some();
+        let files = [("mail.ca", has_mail_file), ("billing.webhooks_ca", has_webhooks_file)];
+        for (key, _) in files.into_iter().filter(|(_, is_set)| *is_set) {
+            let message = format!("billing cannot be turned on while Tollgate runs: `{key}` is read at the start");
+            let problem = Problem::new(Code::NeedsRestart, nearest(root, "billing.enabled"), message);
+            reader.report(problem.expected(format!("no `{key}`, or a restart")));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! nothing. See `docs/live-configuration.md`.
 
 mod awaited;
+mod billing_role;
 mod etcd;
 mod key;
 mod parts;
@@ -28,6 +29,7 @@ use telemetry::metrics::ReloadLabels;
 use uuid::Uuid;
 
 use awaited::AwaitedFiles;
+pub use billing_role::{BillingRole, DemoBilling};
 pub use key::{ConfigurationKey, KeyFault, KeyReading, KeyStatus};
 pub use parts::ConfiguratorParts;
 pub use result::{ApplyError, ConfigurationResult};
@@ -121,7 +123,7 @@ impl Configurator {
             sources,
             key: None,
             mock: None,
-            plan_prices: None,
+            billing: BillingRole::Elsewhere,
             is_without_proxy: true,
         };
         Ok(Self::new(parts, running))
@@ -191,6 +193,7 @@ impl Configurator {
             return self.apply_key_over(&of_key, file, &running).await;
         }
         let compiled = self.compile(candidate).await?;
+        self.refuse_unbilled(&compiled.loaded.snapshot).await?;
         let is_new = compiled.running.file.digest != running.file.digest || running.stored.is_some();
         let result = self.publish(compiled).await;
         if is_new {
@@ -250,6 +253,7 @@ impl Configurator {
         self.parts.store.note_validation(by, self.parts.node, &digest(text), is_valid).await?;
         let compiled = compiled?;
         self.refuse_redirected(by, &compiled).await?;
+        self.refuse_unbilled(&compiled.loaded.snapshot).await?;
         let CompiledText { changes, more, loaded, .. } = compiled;
         Ok(ConfigurationResult { changes, more, notes: loaded.notes.clone(), running: self.running() })
     }
@@ -309,6 +313,7 @@ impl Configurator {
             compiled => compiled?,
         };
         self.refuse_redirected(by, &compiled).await?;
+        self.refuse_unbilled(&compiled.loaded.snapshot).await?;
         let new = NewConfiguration {
             source,
             node: self.parts.node,
@@ -373,6 +378,7 @@ impl Configurator {
         let compiled = self.compile_only(candidate).await?;
         self.refuse_exposed_demo_keys(&compiled.loaded.snapshot).await?;
         self.refuse_lost_signup_plan(&compiled.loaded.snapshot).await?;
+        self.refuse_lost_fallback_plan(&compiled.loaded.snapshot).await?;
         Ok(compiled)
     }
 
@@ -411,11 +417,12 @@ impl Configurator {
         {
             traffic = traffic.with_mock(origin.clone());
         }
-        self.price_plans(&mut traffic);
+        self.parts.billing.complete(&mut traffic);
         let new = Arc::new(Snapshot { file, process: old.process.clone(), traffic });
         // The list of changes may be cut.
         let may_differ = |section: &str| more > 0 || changes.iter().any(|change| change.key.starts_with(section));
-        self.unstored.note(may_differ("plans"), may_differ("budgets"));
+        // The prices are stored while billing is on.
+        self.unstored.note(may_differ("plans") || may_differ("billing"), may_differ("budgets"));
         self.parts.live.store(new.clone());
         // No await separates the snapshot from its text: a client that disconnects drops this future.
         let running = self.set(running);

@@ -30,6 +30,7 @@ pub mod server;
 mod sign_in;
 
 pub use message::csv::quoted as csv_cell;
+pub use process::billing_settings::billing_settings;
 pub use process::cache_purges::CachePurges;
 pub use process::passwords::Passwords;
 pub use process::state::{ServedApi, ServerLimits, State};

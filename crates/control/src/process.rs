@@ -1,5 +1,6 @@
 //! The state of the process: its caches, bounded work, sessions and outgoing connections.
 
+pub mod billing_settings;
 pub(crate) mod bounded_work;
 pub(crate) mod cache_purges;
 pub(crate) mod day_cache;

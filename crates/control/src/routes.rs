@@ -180,6 +180,8 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::receipt::receipt))
         .routes(routes!(billing::document::html))
         .routes(routes!(billing::document::pdf))
+        .routes(routes!(billing::preview::html))
+        .routes(routes!(billing::preview::pdf))
         .routes(routes!(billing::close::close))
         .routes(routes!(billing::shadow::shadow))
         .routes(routes!(billing::export::export))
@@ -205,6 +207,7 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::wallet::top_up))
         .routes(routes!(billing::payments::methods))
         .routes(routes!(billing::payments::show))
+        .routes(routes!(billing::payments::play))
         .routes(routes!(billing::profile::show, billing::profile::change))
         .routes(routes!(billing::notification::notify))
 }

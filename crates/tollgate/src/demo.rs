@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use access::{ApiKey, BillingInterval, Day, Money, PlanPrice};
 use anyhow::Context;
 use config::snapshot::Process;
+use control::configuration::DemoBilling;
 use serde::{Deserialize, Serialize};
 use store::{Email, NewKey, NewUser, Store, UserError, UserRef};
 
@@ -19,12 +20,16 @@ pub(crate) const FILE: &str = "demo-keys.json";
 const USERS: [(&str, &str); 3] = [("Demo Starter", "starter"), ("Demo Pro", "pro"), ("Demo Business", "business")];
 
 /// Rupiah per dollar of a demo, in millionths, for every day.
-pub(crate) const EXCHANGE: (Day, u64) = (Day(0), 16_500_000_000);
+const EXCHANGE: (Day, u64) = (Day(0), 16_500_000_000);
 /// The prices of plans in rupiah per month.
 const PRICES: [(&str, i64); 3] = [("starter", 0), ("pro", 150_000), ("business", 1_500_000)];
 
-/// Returns the prices of a demo whose configuration has none.
-pub(crate) fn prices() -> Vec<(String, PlanPrice)> {
+/// Returns the prices and the exchange rate of a demo whose configuration has none.
+pub(crate) fn billing() -> DemoBilling {
+    DemoBilling { prices: prices(), exchange: EXCHANGE }
+}
+
+fn prices() -> Vec<(String, PlanPrice)> {
     let price = |rupiah| PlanPrice {
         price: Money::rupiah(rupiah),
         interval: BillingInterval::Month,

@@ -1,7 +1,7 @@
 //! Builds and connects all parts of a server: the store with its tasks, the spool, and the workers.
 
 mod backend_health;
-pub(crate) mod billing;
+mod billing;
 mod cache;
 mod certificates;
 mod clock_leaps;
@@ -20,6 +20,7 @@ mod listeners;
 mod members;
 mod own_addresses;
 mod parts;
+mod payments;
 mod readiness;
 mod reload;
 mod shutdown;
@@ -44,7 +45,6 @@ use telemetry::logs::DroppedLines;
 use telemetry::{LiveState, Metrics};
 
 use crate::cli::{Place, Role};
-use crate::demo;
 use crate::failure::{self, StartFault};
 use crate::greeting::Greeting;
 use crate::inherited::{HeldSockets, Predecessor};
@@ -54,7 +54,6 @@ use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
 use crate::slot::Slot;
 use crate::terminal;
-use billing::MidtransStub;
 use durable_state::DurableState;
 use lease_task::LeaseTask;
 
@@ -142,11 +141,9 @@ async fn start(
     }
     let open_listeners = OpenListeners::open(&snapshot.process, &options, &mut sockets.inherited).await?;
     let handover = upgrade::handover(&snapshot.process, &options, &open_listeners)?;
-    let takes_payments = options.demo && options.role != Role::Proxy;
-    let stub = match &snapshot.process.midtrans.server_key {
-        None if takes_payments => Some(MidtransStub::open(&mut snapshot, parts::origin).await?),
-        None | Some(_) => None,
-    };
+    durable.billing.complete(&mut snapshot.traffic);
+    let serves_api = options.role != Role::Proxy;
+    let payments = if serves_api { durable.payments.stub_address(&snapshot.traffic.billing) } else { None };
     notes.extend(snapshot.payments_missing());
     let addresses = open_listeners.addresses.clone();
     // With port 0, the system selects the port.
@@ -162,10 +159,10 @@ async fn start(
         proxy: snapshot.process.listen.get(..addresses.proxy.len()).unwrap_or_default(),
         control: &addresses.control,
         mock,
-        payments: stub.as_ref().map(|stub| stub.address),
+        payments,
         demo: &durable.demo,
         setup: setup.as_ref(),
-        serves_api: options.role != Role::Proxy,
+        serves_api,
     };
     let text = greeting.text();
     // In another thread, because this one receives signals, and writing to a full pipe blocks.
@@ -173,9 +170,9 @@ async fn start(
     let _ = tokio::task::spawn_blocking(move || terminal::write(&text)).await?;
     log_unexpected(&notes, &durable);
     durable.mock = mock.map(parts::origin);
-    if let Some(stub) = stub {
-        durable.demo_prices = demo::prices();
-        services.midtrans_stub(stub, addresses.control.tcp());
+    if let Some(stub) = durable.stub.take() {
+        let stopped = services.stopped();
+        services.spawn(stub.serve(addresses.control.tcp(), stopped));
     }
     let mut running = Box::pin(join(snapshot, durable, open_listeners, services, &options)).await?;
     running.upgrades(handover, &options);
@@ -245,7 +242,7 @@ async fn join(
         node: durable.node,
     };
     configuration::set_price_expiries(&base.live.load(), &base.metrics);
-    let configurator = reload::configurator(&base, durable.started.running, durable.mock, durable.demo_prices, options);
+    let configurator = reload::configurator(&base, durable.started.running, durable.mock, durable.billing, options);
     services.configuration(&base, &configurator).await;
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
     let backlog = durable.metered_spool.as_ref().map(|metered| metered.reader.backlog_counter());
@@ -281,7 +278,7 @@ async fn join(
         starting = Some(StartingProxy { shared, backlog, listeners, lanes: parts::lanes(metered.writers, &keys) });
     }
     services.certificates(&base, open_listeners.tls);
-    let books = billing::start(&base.live, &base.store, &base.keys.vault, options.role, &mut services.jobs).await?;
+    let books = billing::start(&base, durable.payments, &mut services.jobs).await?;
     services.control(
         &base,
         ControlListener {

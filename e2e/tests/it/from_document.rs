@@ -23,7 +23,7 @@ const PASSWORD: &str = "a password of the walker";
 const RENEWALS_MAX: u64 = 60;
 /// Operations that need a secret from a mailbox, a password that this test does not guess, the version of the settings in
 /// force, or billing, which is not enabled.
-const SELDOM_WELL: [&str; 49] = [
+const SELDOM_WELL: [&str; 52] = [
     "DELETE /api/cache",
     "GET /api/billing/profile",
     "PATCH /api/billing/profile",
@@ -40,6 +40,8 @@ const SELDOM_WELL: [&str; 49] = [
     "GET /api/billing/payments",
     "GET /api/billing/periods",
     "GET /api/billing/postings",
+    "GET /api/billing/preview/html",
+    "GET /api/billing/preview/pdf",
     "GET /api/invoices",
     "GET /api/invoices/{id}",
     "GET /api/invoices/{id}/html",
@@ -70,6 +72,7 @@ const SELDOM_WELL: [&str; 49] = [
     "POST /api/wallet/topups",
     "POST /api/invoices/{id}/pay",
     "GET /api/payments/{id}",
+    "POST /api/payments/{id}/stub",
     "GET /api/subscription",
     "POST /api/subscription",
     "POST /midtrans/notification",

@@ -182,6 +182,28 @@ async fn prices_that_the_store_does_not_take_are_for_sale_later() {
 }
 
 #[tokio::test]
+async fn billing_that_a_changed_file_turns_on_starts_its_jobs_and_sells_its_plans() {
+    let setup = |billing: &str| {
+        let plans = "[{name: starter}, {name: pro, price: \"5 IDR\"}]";
+        Setup::bare().section("plans", plans).section("billing", billing)
+    };
+    let gateway = Gateway::start(setup("{enabled: false}")).await;
+    let runs = async |job: &str| gateway.metrics().await.contains(&format!("tollgate_job_running{{job=\"{job}\"}}"));
+    assert!(!runs("billing_close").await, "no job of billing is claimed while it is off");
+    gateway.folder().write(FILE, &setup("{enabled: true, stub: true}").yaml().unwrap());
+    gateway.process().hang_up();
+    eventually("the jobs of billing and of payments run", async || {
+        (runs("billing_close").await && runs("midtrans_notifications").await).then_some(())
+    })
+    .await;
+    eventually("the plan is for sale", async || {
+        let sold = "SELECT count(*) FROM plan_versions WHERE price = 5 AND retired_at IS NULL";
+        (store::number(gateway.folder(), sold).await == 1).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_changed_listener_needs_a_restart() {
     let upstream = fine().await;
     let setup = Setup::routed(upstream.address(), &route("/a")).section("listen", "\"127.0.0.1:0\"");

@@ -12,7 +12,7 @@ use store::{Act, Actor, AuditAction, DatabaseError};
 use uuid::Uuid;
 
 use super::crediting::UnusedDays;
-use super::invoicing::{InvoiceSubject, stored_line};
+use super::invoicing::InvoiceSubject;
 use super::stored_state::terms;
 use super::{BillingError, Books};
 use crate::rules::invoice::InvoiceDraft;
@@ -23,6 +23,7 @@ use crate::rules::plan_change::{ChangeDirection, ChangeQuote, PlanChangeError, d
 use crate::rules::subscription::SubscriptionEvent;
 use crate::rules::terms::InvoiceBasis;
 use crate::rules::webhook_event::WebhookEvent;
+use crate::stored_line::stored_line;
 
 /// The time in which the invoice of an upgrade is paid. Without a payment, the invoice is void.
 const PAY_WITHIN: Duration = Duration::from_hours(24);

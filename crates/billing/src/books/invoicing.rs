@@ -19,7 +19,7 @@ use super::stored_state::terms;
 use super::{BillingError, Books};
 use crate::midtrans::hex;
 use crate::rules::RULES_VERSION;
-use crate::rules::invoice::{InvoiceDraft, InvoiceLine};
+use crate::rules::invoice::InvoiceDraft;
 use crate::rules::invoice_kind::InvoiceKind;
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::mail_kind::MailKind;
@@ -28,6 +28,7 @@ use crate::rules::posting::MoneyEvent;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
 use crate::rules::terms::{InvoiceBasis, InvoiceTerms};
 use crate::rules::webhook_event::WebhookEvent;
+use crate::stored_line::stored_line;
 
 /// The user, the subscription and the days of an invoice.
 #[derive(Debug, Clone)]
@@ -434,21 +435,6 @@ impl Books {
         let entries: Vec<NewPosting<'_>> =
             entries.iter().map(|entry| NewPosting { account: entry.account.as_str(), amount: entry.amount }).collect();
         Ok(postings::add(&self.store, tx, subject, &entries).await?)
-    }
-}
-
-pub(super) fn stored_line(no: i64, line: &InvoiceLine) -> StoredInvoiceLine {
-    StoredInvoiceLine {
-        no,
-        kind: line.kind,
-        text: line.text.clone(),
-        quantity: line.quantity,
-        unit: line.unit.clone(),
-        unit_price_pico: line.unit_price.map(|price| price.pico),
-        amount: line.amount,
-        plan_version_id: line.plan_version,
-        first_day: i64::from(line.days.first_day.0),
-        last_day: i64::from(line.days.last_day.0),
     }
 }
 

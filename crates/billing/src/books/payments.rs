@@ -281,6 +281,16 @@ impl Books {
         self.apply(payment.id, &report).await
     }
 
+    /// Plays the customer of the stub, who makes a payment, and applies its status.
+    ///
+    /// # Errors
+    /// [`BillingError::NoProvider`] unless the stub takes payments, [`BillingError::Provider`], and database errors.
+    pub async fn play_customer(&self, payment: &StoredPayment) -> Result<PaymentOutcome, BillingError> {
+        let stub = self.provider.as_ref().filter(|provider| provider.is_stub()).ok_or(BillingError::NoProvider)?;
+        stub.play_customer(&payment.order).await?;
+        self.refresh(payment).await
+    }
+
     /// Requests the status of the transaction of a notification and applies it. A transaction that belongs to another
     /// order is a mismatch.
     ///

@@ -13,7 +13,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::receipt_source::ReceiptSource;
-use super::{BillingError, Books};
+use super::{BillingError, Books, LiveBooks};
 use crate::receipt::row::rfc3339;
 use crate::receipt::{ListedDay, PlanVersionDocument, ReceiptDocuments, ReceiptInvoice};
 use crate::rules::invoice::InvoiceLine;
@@ -32,7 +32,7 @@ const PAGE: u32 = 100;
 
 /// The job that lists the requests of new invoices.
 #[derive(Debug)]
-pub struct ReceiptListing(Books);
+pub struct ReceiptListing(LiveBooks);
 
 /// Invoices whose rows are unreadable, or too many for one query. The log has a line for each.
 #[derive(Debug, Error)]
@@ -44,27 +44,28 @@ struct ReceiptsUnlisted {
 impl ReceiptListing {
     /// Returns the job for these books.
     #[must_use]
-    pub const fn new(books: Books) -> Self {
-        Self(books)
+    pub fn new(books: impl Into<LiveBooks>) -> Self {
+        Self(books.into())
     }
 }
 
 impl Job for ReceiptListing {
     async fn run(&mut self) -> Result<NextRun, JobError> {
+        let Some(books) = self.0.current() else { return Ok(NextRun::Period) };
         let mut after = Uuid::nil();
         let mut unlisted = 0;
         loop {
-            let page = receipts::unlisted(self.0.store(), after, PAGE).await?;
+            let page = receipts::unlisted(books.store(), after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = *last;
             for invoice in page {
-                match self.0.list_requests(invoice).await {
+                match books.list_requests(invoice).await {
                     Ok(()) => {}
                     Err(BillingError::Database(error)) if !is_of_invoice(&error) => return Err(error.into()),
                     // Later invoices do not wait for one whose rows are unreadable or too many.
                     Err(error) => {
                         unlisted += 1;
-                        let found = invoices::present(self.0.store(), invoice).await.ok().flatten();
+                        let found = invoices::present(books.store(), invoice).await.ok().flatten();
                         let number = found.and_then(|of| of.number);
                         tracing::error!(%invoice, number, %error, "the requests of an invoice cannot be listed");
                     }

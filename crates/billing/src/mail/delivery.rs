@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use access::{Mono, Timestamp};
 use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, Owner};
-use ledger::billing::{StoredMail, mails};
+use ledger::billing::{InvoiceParty, StoredMail, mails};
 use store::{DatabaseError, Store};
 
 use super::MailSettings;
@@ -18,9 +18,11 @@ use super::facts::{self, MailContent, MailFacts};
 use super::message::{MailParty, NewMessage};
 use super::notice::NoticeWriter;
 use super::smtp::{FailureEffect, SmtpClient, SmtpFailure, TlsUnusable};
+use crate::books::LiveBooks;
 use crate::language::Language;
 use crate::pauses::Pauses;
 use crate::rules::mail_kind::MailKind;
+use crate::settings::BillingSettings;
 
 /// The specification of the job `mail`. A run sends one mail, so that a process that stops begins no further one. It waits for
 /// the mail in progress for some seconds.
@@ -44,9 +46,18 @@ const ABANDONED_AFTER: Duration = Duration::from_mins(20);
 #[derive(Debug, Clone)]
 pub struct MailDelivery {
     store: Store,
+    books: LiveBooks,
     settings: Arc<MailSettings>,
     client: Arc<SmtpClient>,
     silence: Silence,
+}
+
+/// A mail with the objects that it is about, and its recipient.
+struct AddressedMail<'a> {
+    mail: &'a StoredMail,
+    kind: MailKind,
+    facts: &'a MailFacts,
+    to: &'a MailParty,
 }
 
 /// The messages that the server received without a response.
@@ -69,18 +80,22 @@ struct ServerUnusable(#[source] SmtpFailure);
 struct ServerSilent(i64);
 
 impl MailDelivery {
-    /// Returns the job for a store.
+    /// Returns the job for the store of these books.
     ///
     /// # Errors
     /// [`TlsUnusable`] if the certificates of `mail.ca` are invalid.
-    pub fn new(store: Store, settings: MailSettings) -> Result<Self, TlsUnusable> {
+    pub fn new(store: Store, books: impl Into<LiveBooks>, settings: MailSettings) -> Result<Self, TlsUnusable> {
         let client = SmtpClient::new(settings.smtp.clone(), settings.from.address().domain())?;
-        Ok(Self { store, settings: Arc::new(settings), client: Arc::new(client), silence: Silence::default() })
+        let settings = Arc::new(settings);
+        let client = Arc::new(client);
+        Ok(Self { store, books: books.into(), settings, client, silence: Silence::default() })
     }
 }
 
 impl Job for MailDelivery {
     async fn run(&mut self) -> Result<NextRun, JobError> {
+        // Without a seller, no mail is signed: mails wait until billing is on again.
+        let Some(books) = self.books.current() else { return Ok(NextRun::Period) };
         let now = self.store.clock().now();
         for mail in mails::abandoned(&self.store, now.before(ABANDONED_AFTER), PAGE).await? {
             self.finish(&mail, "unknown", "the process ended while the mail was sent").await?;
@@ -91,7 +106,7 @@ impl Job for MailDelivery {
         }
         let due = mails::due(&self.store, now, 1).await?;
         let Some(mail) = due.first() else { return Ok(NextRun::Period) };
-        self.deliver(mail).await?;
+        self.deliver(mail, books.settings()).await?;
         Ok(NextRun::Now)
     }
 
@@ -103,7 +118,7 @@ impl Job for MailDelivery {
 
 impl MailDelivery {
     /// Sends one mail, or records why it is not sent. An error ends the run: other mails have the same one.
-    async fn deliver(&mut self, mail: &StoredMail) -> Result<(), JobError> {
+    async fn deliver(&mut self, mail: &StoredMail, billing: &BillingSettings) -> Result<(), JobError> {
         let now = self.store.clock().now();
         let Some(kind) = MailKind::of_name(&mail.kind) else {
             return Ok(self.finish(mail, "failed", "this version does not know the kind").await?);
@@ -120,11 +135,12 @@ impl MailDelivery {
             Err(error @ DatabaseError::Unreadable { .. }) => return Ok(self.unreadable(mail, &error).await?),
             Err(error) => return Err(error.into()),
         };
-        let to = match self.recipient(mail, kind) {
+        let to = match recipient(mail, kind, &billing.seller) {
             Ok(to) => to,
             Err(reason) => return Ok(self.finish(mail, "failed", reason).await?),
         };
-        let message = match self.message(mail, kind, &facts, &to) {
+        let addressed = AddressedMail { mail, kind, facts: &facts, to: &to };
+        let message = match self.message(&addressed, billing) {
             Ok(message) => message,
             Err(error) => return Ok(self.finish(mail, "failed", &error.to_string()).await?),
         };
@@ -191,25 +207,13 @@ impl MailDelivery {
         mails::finish(&self.store, mail.id, state, error).await
     }
 
-    fn recipient(&self, mail: &StoredMail, kind: MailKind) -> Result<MailParty, &'static str> {
-        if kind.is_for_finance() {
-            return self.settings.finance.clone().ok_or("billing.seller.email is not set");
-        }
-        MailParty::new(&mail.name, &mail.email).map_err(|_| "the address of the user is invalid")
-    }
-
-    fn message(
-        &self,
-        mail: &StoredMail,
-        kind: MailKind,
-        facts: &MailFacts,
-        to: &MailParty,
-    ) -> Result<Vec<u8>, lettre::error::Error> {
+    fn message(&self, of: &AddressedMail<'_>, billing: &BillingSettings) -> Result<Vec<u8>, lettre::error::Error> {
+        let AddressedMail { mail, kind, facts, to } = *of;
         let customer = Language::of_code(&mail.language).unwrap_or(Language::English);
         let language = if kind.is_for_finance() { Language::English } else { customer };
         let pages = self.settings.pages.as_deref();
-        let notice = NoticeWriter { facts, language, seller: &self.settings.seller, pages, zone: self.settings.zone }
-            .notice(kind);
+        let seller = &billing.seller.name;
+        let notice = NoticeWriter { facts, language, seller, pages, zone: billing.zone }.notice(kind);
         let from = &self.settings.from;
         NewMessage { id: mail.id, from, to, at: mail.created_at, language, notice: &notice, attached: None }.build()
     }
@@ -217,4 +221,15 @@ impl MailDelivery {
     fn next_at(&self, mail: &StoredMail) -> Timestamp {
         PAUSES.next_at(&self.store, mail.attempts)
     }
+}
+
+/// Returns the recipient of a mail: the customer, or the address of the seller.
+fn recipient(mail: &StoredMail, kind: MailKind, seller: &InvoiceParty) -> Result<MailParty, &'static str> {
+    if !kind.is_for_finance() {
+        return MailParty::new(&mail.name, &mail.email).map_err(|_| "the address of the user is invalid");
+    }
+    if seller.email.is_empty() {
+        return Err("billing.seller.email is not set");
+    }
+    MailParty::new(&seller.name, &seller.email).map_err(|_| "billing.seller.email is not an address")
 }

@@ -1,11 +1,14 @@
 //! Subscriptions that end: their last charges, and the plan of their users meanwhile.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access::{BillingInterval, PlanPrice, UserId};
 use billing::books::CancelAt;
-use billing::{BillingError, BillingSettings, Books, InvoiceReview};
-use ledger::billing::{invoices, plan_versions};
+use billing::close::BillingClose;
+use billing::{BillingError, BillingSettings, Books, InvoiceReview, LiveBooks};
+use jobs::Job as _;
+use ledger::billing::{InvoiceParty, invoices, parties, plan_versions};
 use store::Actor;
 
 use crate::shop::{Shop, charged, day, price, settings};
@@ -275,6 +278,28 @@ async fn an_invoice_in_review_is_void_without_a_number_and_entries() {
     shop.books.approve_invoice(BY, next.id).await.unwrap();
     assert_eq!(shop.invoice(next.id).await.number.as_deref(), Some("INV-2027-000001"));
     shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_job_follows_the_settings_in_force_and_rests_while_billing_is_off() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "business").await;
+    let first = shop.invoices_of(ada).await.pop().unwrap().id;
+    let current = Arc::new(Mutex::new(None));
+    let read = current.clone();
+    let mut job = BillingClose::new(LiveBooks::new(move || read.lock().unwrap().clone()));
+    shop.move_to("2027-01-02");
+    job.run().await.unwrap();
+    assert_eq!(shop.invoices_of(ada).await.len(), 1, "billing is off");
+    let seller = InvoiceParty { name: "PT Lain".to_owned(), ..InvoiceParty::default() };
+    let settings = BillingSettings { seller, ..settings() };
+    *current.lock().unwrap() = Some(Books::new(shop.store().clone(), settings, None));
+    job.run().await.unwrap();
+    let mut sellers = Vec::new();
+    for invoice in [first, shop.invoices_of(ada).await.pop().unwrap().id] {
+        sellers.push(parties::of_invoice(shop.store(), invoice).await.unwrap().seller.name);
+    }
+    assert_eq!(sellers, ["PT Contoh", "PT Lain"], "each invoice keeps the seller of its day");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use access::{TimeZone, UserId};
+use access::UserId;
 use billing::mail::{ConnectionSecurity, MailDelivery, MailParty, MailSettings, SmtpSettings};
 use jobs::{Job, JobError, NextRun};
 use ledger::billing::mails::{self, StoredMail};
@@ -216,15 +216,8 @@ impl Outbox {
             opening,
         };
         let from = MailParty::new("Billing", "billing@example.com").unwrap();
-        let settings = MailSettings {
-            smtp,
-            from,
-            finance: None,
-            seller: "PT Contoh".to_owned(),
-            pages: None,
-            zone: TimeZone::UTC,
-        };
-        let job = MailDelivery::new(shop.store().clone(), settings).unwrap();
+        let settings = MailSettings { smtp, from, pages: None };
+        let job = MailDelivery::new(shop.store().clone(), shop.books.clone(), settings).unwrap();
         Self { shop, server, job, users }
     }
 

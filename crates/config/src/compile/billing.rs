@@ -1,7 +1,9 @@
 //! Compiles the sections `billing`, `midtrans` and `mail`.
 
 use super::upstream_tls::check_authorities;
-use crate::schema::process::{BillingInput, ExchangeInput, MailInput, MidtransInput, SellerInput, TaxInput};
+use crate::schema::process::{
+    BillingInput, ExchangeInput, MailInput, MidtransInput, ProcessInput, SellerInput, TaxInput,
+};
 use crate::snapshot::{Billing, BillingTax, Mail, MidtransAccount, Seller};
 use access::Day;
 use settings::error::{Code, Problem};
@@ -9,14 +11,9 @@ use settings::input::Input;
 use settings::section::SettingsReader;
 
 pub(super) fn billing(reader: &SettingsReader<'_>, input: &BillingInput, brand: &str) -> Billing {
-    // Without billing, no process reads the file.
-    if input.enabled.value
-        && let Some(file) = input.webhooks_ca.as_ref()
-    {
-        check_authorities(reader, "billing.webhooks_ca", file);
-    }
     Billing {
         is_enabled: input.enabled.value,
+        is_stub: input.stub.value,
         seller: seller(&input.seller, brand),
         number: input.number.value.clone(),
         zone: input.timezone.value,
@@ -46,11 +43,34 @@ pub(super) fn midtrans(input: &MidtransInput) -> MidtransAccount {
     }
 }
 
-/// Returns the settings of mails, which are sent if billing is enabled. The section requires its server and its sender.
-pub(super) fn mail(reader: &SettingsReader<'_>, input: &MailInput, is_sent: bool) -> Option<Mail> {
-    if is_sent && let Some(file) = input.ca.as_ref() {
-        check_authorities(reader, "mail.ca", file);
+/// Reports files of billing that cannot be used, which a process reads only if billing is enabled, and a stub beside a
+/// real account.
+pub(super) fn check(reader: &SettingsReader<'_>, process: &ProcessInput, billing: &BillingInput) {
+    if billing.enabled.value {
+        if let Some(file) = billing.webhooks_ca.as_ref() {
+            check_authorities(reader, "billing.webhooks_ca", file);
+        }
+        if let Some(file) = process.mail.as_ref().and_then(|mail| mail.ca.as_ref()) {
+            check_authorities(reader, "mail.ca", file);
+        }
     }
+    let ruled_out = if process.production.value {
+        Some(("`production: true`", "`billing.stub: false`, or no `production`"))
+    } else if process.midtrans.server_key.is_some() {
+        Some(("`midtrans.server_key`", "one of them"))
+    } else {
+        None
+    };
+    if billing.stub.value
+        && let Some((other, expected)) = ruled_out
+    {
+        let message = format!("`billing.stub` and {other} exclude each other: the stub takes no money");
+        reader.report(Problem::new(Code::BadValue, billing.stub.value_origin(), message).expected(expected));
+    }
+}
+
+/// Returns the settings of mails. The section requires its server and its sender.
+pub(super) fn mail(input: &MailInput) -> Option<Mail> {
     Some(Mail {
         smtp: input.smtp.as_ref()?.value.clone(),
         from: input.from.as_ref()?.value.clone(),

@@ -58,9 +58,8 @@ pub(super) fn process(
         lease: input.lease.plain(),
         outbound: input.outbound.allow.list.iter().flat_map(|entry| entry.value.iter().copied()).collect(),
         webhooks: input.webhooks.plain(),
-        billing: billing::billing(reader, &input.billing, &input.brand.name.value),
         midtrans: billing::midtrans(&input.midtrans),
-        mail: input.mail.as_ref().and_then(|mail| billing::mail(reader, mail, input.billing.enabled.value)),
+        mail: input.mail.as_ref().and_then(billing::mail),
     }
 }
 

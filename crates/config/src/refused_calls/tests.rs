@@ -59,6 +59,7 @@ fn a_plan_whose_models_are_off_and_a_sale_without_payments_are_noted() {
     let expected = "billing is on without `midtrans.server_key`: customers cannot pay their invoices";
     assert_eq!(notes(sold), [expected]);
     assert_eq!(notes(&format!("{sold}midtrans: {{server_key: k}}\n")), [""; 0]);
+    assert_eq!(notes(&sold.replace("enabled", "stub: true, enabled")), [""; 0], "the stub takes payments");
 }
 
 #[test]
@@ -70,6 +71,7 @@ fn the_mock_takes_the_place_of_no_provider_where_plans_are_sold() {
         (off.to_owned(), Flags::default(), true),
         (format!("{off}{budget}"), Flags::default(), false),
         (format!("{off}{billing}"), Flags::default(), false),
+        (format!("{off}{}", billing.replace("enabled", "stub: true, enabled")), Flags::default(), true),
         (format!("{off}{budget}mock: true\n"), Flags::default(), true),
         (format!("{off}{budget}"), Flags { mock: true, ..Flags::default() }, true),
         (format!("providers: [{{name: mock, kind: mock}}]\n{budget}"), Flags::default(), true),

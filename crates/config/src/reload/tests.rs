@@ -218,6 +218,38 @@ fn a_file_that_the_running_process_has_read_may_be_missing_later() {
 }
 
 #[test]
+fn billing_changes_while_the_process_runs_except_for_its_files() {
+    let old = loaded("");
+    let on = "billing: {enabled: true, seller: {name: Acme}, tax: {name: PPN, rate: 12%, from: 2025-01-01}}\n";
+    let new = replace(&old, on, true).unwrap();
+    assert_eq!(new.snapshot.traffic.billing.seller.name, "Acme");
+    let mail = "mail: {smtp: smtps://h, from: a@b.example, ca: /none/ca.pem}\n";
+    let webhooks = "billing: {webhooks_ca: /none/ca.pem}\n";
+    for (before, after, key) in [
+        (mail.to_owned(), format!("{mail}billing: {{enabled: true}}\n"), "`mail.ca` is read at the start"),
+        (webhooks.to_owned(), webhooks.replace("{", "{enabled: true, "), "`billing.webhooks_ca` is read at the start"),
+        (on.to_owned(), on.replace("seller", "webhooks_ca: /a, seller"), "`billing.webhooks_ca` cannot change"),
+        (on.to_owned(), format!("{on}midtrans: {{merchant_id: M1}}\n"), "`midtrans.merchant_id` cannot change"),
+    ] {
+        let error = replace(&loaded(&before), &after, false).unwrap_err();
+        assert!(error.starts_with("error[needs_restart]") && error.contains(key), "{after}: {error}");
+    }
+}
+
+#[test]
+fn the_stub_takes_no_payments_beside_a_real_account_or_in_production() {
+    for (rest, other) in
+        [("midtrans: {server_key: k}\n", "midtrans.server_key"), ("production: true\n", "production: true")]
+    {
+        let text = format!("billing: {{enabled: true, stub: true}}\n{rest}");
+        let environment = Environment::default();
+        let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+        let error = load_text("new.yaml", &text, sources).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("new.yaml:1:32") && error.contains(other), "{error}");
+    }
+}
+
+#[test]
 fn certificates_of_listeners_that_became_invalid_refuse_no_reload() {
     let client = "client: {ca: /none/ca.pem, mode: optional}";
     let text =

@@ -102,8 +102,6 @@ section! {
         lease: LeaseInput = nested::<LeaseInput>();
         /// Redis 7 or later, or a Redis Cluster, for shared [rate limits](rate-limits.md#several-nodes), [responses](cache.md#several-nodes) and [keys](authentication.md#keys-in-redis).
         redis: Option<Input<Secret>> = or_empty(REDIS, "none");
-        /// Subscriptions, invoices and payments.
-        billing: BillingInput = nested::<BillingInput>();
         /// The account of the payment provider [Midtrans](billing.md#payments).
         midtrans: MidtransInput = nested::<MidtransInput>();
         /// The server that takes the [mails](billing.md#mails) of billing. Without it, no mails are sent.

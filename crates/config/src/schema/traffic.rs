@@ -36,6 +36,7 @@ use std::time::Duration;
 use super::name::NAME;
 use super::network::NETWORK;
 use super::price::PriceInput;
+use super::process::BillingInput;
 use crate::snapshot::retry::PoolInput;
 use crate::snapshot::translation::TranslateInput;
 use crate::snapshot::upstream::EjectionInput;
@@ -140,6 +141,8 @@ section! {
         signup: Input<SignupMode> = default(SIGNUP, || SignupMode::Closed);
         /// The plan of users who register.
         signup_plan: Input<String> = default(SIGNUP_PLAN, || "starter".to_owned());
+        /// Subscriptions, invoices and payments.
+        billing: BillingInput = nested::<BillingInput>();
         /// Budgets of keys, users and plans.
         budgets: BudgetsInput = nested::<BudgetsInput>();
         /// Status for exhausted quotas and budgets; `auto` chooses by [client](clients.md#exhausted-quotas).

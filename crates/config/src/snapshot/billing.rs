@@ -12,6 +12,8 @@ use super::Origin;
 pub struct Billing {
     /// Whether users can subscribe, and invoices are made.
     pub is_enabled: bool,
+    /// Whether the stub of Midtrans takes payments.
+    pub is_stub: bool,
     /// The seller on invoices.
     pub seller: Seller,
     /// The form of invoice numbers.

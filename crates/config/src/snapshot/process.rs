@@ -16,7 +16,7 @@ use super::process_keys::{
     ApiReferences, ControlConnections, Drain, Lease, Log, MetricsAccess, PublicUrl, ReadinessSettings, Retention,
     SpoolSettings, StoreSettings, UpgradeSettings, Webhooks,
 };
-use super::{Billing, EtcdSettings, ExportSettings, Mail, MidtransAccount, TraceLink, Traces, WindowLimit};
+use super::{EtcdSettings, ExportSettings, Mail, MidtransAccount, TraceLink, Traces, WindowLimit};
 
 /// Maximum number of workers. Each has a thread, sockets, upstream connections and a spool partition.
 pub const WORKERS_MAX: u32 = 256;
@@ -76,8 +76,6 @@ pub struct Process {
     pub outbound: Vec<IpNet>,
     /// The bounds of deliveries of webhooks.
     pub webhooks: Webhooks,
-    /// The settings of subscriptions and invoices.
-    pub billing: Billing,
     /// The account of the payment provider.
     pub midtrans: MidtransAccount,
     /// The server that takes mails; `None` means that no mails are sent.

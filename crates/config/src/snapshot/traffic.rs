@@ -26,7 +26,8 @@ use super::timeouts::Timeouts;
 use super::translation::TranslationRules;
 use super::upstream::{BreakerRules, Upstream};
 use super::{
-    Budgets, LimitPlaces, PlanCreditRates, PlanModels, PricedModels, QuotaStatus, RateLimits, Signup, WindowLimit,
+    Billing, Budgets, LimitPlaces, PlanCreditRates, PlanModels, PricedModels, QuotaStatus, RateLimits, Signup,
+    WindowLimit,
 };
 
 /// What upstreams receive of the `X-Forwarded-*` that a trusted proxy sends.
@@ -92,6 +93,8 @@ pub struct Traffic {
     pub credit_rates: PlanCreditRates,
     /// The registration of users.
     pub signup: Signup,
+    /// The settings of subscriptions and invoices.
+    pub billing: Billing,
     /// Budgets of keys and users, beside those of plans.
     pub budgets: Budgets,
     /// The settings of insights, unless the store has others.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use access::{Clock, PlanPrice};
+use access::Clock;
 use config::Live;
 use config::snapshot::Origin;
 use store::Store;
 use telemetry::Metrics;
 use uuid::Uuid;
 
+use super::billing_role::BillingRole;
 use super::key::ConfigurationKey;
 use super::sources::ConfigSources;
 
@@ -31,8 +32,8 @@ pub struct ConfiguratorParts {
     pub key: Option<ConfigurationKey>,
     /// The address of the mock; `None` if it does not run.
     pub mock: Option<Origin>,
-    /// The prices of a demo for a configuration without prices; otherwise empty. `None` if the process sells no plans.
-    pub plan_prices: Option<Vec<(String, PlanPrice)>>,
+    /// What this process has to do with billing.
+    pub billing: BillingRole,
     /// Whether a configuration may use the mock although it does not run, because this process has no proxy.
     pub is_without_proxy: bool,
 }

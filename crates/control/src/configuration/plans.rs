@@ -1,12 +1,13 @@
-//! The plans of a new configuration: the one of new users, those that the store lacks, and their prices.
+//! The plans of a new configuration: those of new users and of customers who owe, those that the store lacks, and their prices.
 
 use std::sync::atomic::Ordering;
 
 use config::Snapshot;
-use config::snapshot::{Signup, SignupMode, Traffic};
-use ledger::billing::plan_versions;
+use config::snapshot::{Billing, Signup, SignupMode, Traffic};
+use ledger::billing::{plan_versions, subscriptions};
 
 use super::Configurator;
+use super::billing_role::BillingRole;
 use super::result::ApplyError;
 
 impl Configurator {
@@ -23,14 +24,29 @@ impl Configurator {
         Err(ApplyError::NoSignupPlan { plan: plan.clone() })
     }
 
-    /// Adds the prices that this process has for a configuration without any: those of a demo.
-    pub(super) fn price_plans(&self, traffic: &mut Traffic) {
-        if !traffic.plan_prices.is_empty() {
-            return;
+    /// Refuses billing whose plan for customers who owe neither the configuration nor the store has, as a start does.
+    pub(super) async fn refuse_lost_fallback_plan(&self, new: &Snapshot) -> Result<(), ApplyError> {
+        let Billing { is_enabled, fallback_plan: plan, .. } = &new.traffic.billing;
+        let running = self.parts.live.load_full();
+        let old = &running.traffic.billing;
+        let is_known = !is_enabled
+            || (old.is_enabled && old.fallback_plan == *plan)
+            || new.traffic.plans.iter().any(|configured| configured.name == *plan);
+        if is_known || self.parts.store.plans().await?.iter().any(|stored| stored.name == *plan) {
+            return Ok(());
         }
-        let Some(prices) = &self.parts.plan_prices else { return };
-        let is_listed = |name: &str| traffic.plans.iter().any(|plan| plan.name == name);
-        traffic.plan_prices = prices.iter().filter(|(name, _)| is_listed(name)).cloned().collect();
+        Err(ApplyError::NoFallbackPlan { plan: plan.clone() })
+    }
+
+    /// Refuses to turn billing off while customers have subscriptions or invoices: nobody would invoice and collect.
+    pub(super) async fn refuse_unbilled(&self, new: &Snapshot) -> Result<(), ApplyError> {
+        let is_on =
+            |traffic: &Traffic| matches!(self.parts.billing, BillingRole::Demo(_)) || traffic.billing.is_enabled;
+        let is_turned_off = is_on(&self.parts.live.load_full().traffic) && !is_on(&new.traffic);
+        if is_turned_off && subscriptions::is_needed(&self.parts.store).await? {
+            return Err(ApplyError::BillingNeeded);
+        }
+        Ok(())
     }
 
     /// Adds the missing plans to the store, and makes the prices of the configuration those that are for sale, as a
@@ -56,7 +72,7 @@ impl Configurator {
                 return false;
             }
         }
-        if self.parts.plan_prices.is_none() {
+        if !traffic.billing.is_enabled || !self.parts.billing.stores_prices() {
             return true;
         }
         match plan_versions::apply(store, &traffic.plan_prices).await {

@@ -48,6 +48,19 @@ pub enum ApplyError {
         /// The name of the plan.
         plan: String,
     },
+    /// The plan of customers who owe does not exist.
+    #[error("billing.fallback_plan is {plan}, which neither `plans` nor the store has")]
+    NoFallbackPlan {
+        /// The name of the plan.
+        plan: String,
+    },
+    /// Billing would be turned off although customers have subscriptions or invoices.
+    #[error(
+        "billing_needed: billing cannot be turned off while customers have subscriptions, or invoices that are not \
+         settled: cancel these subscriptions, and void or write off these invoices; or restart with `billing.enabled: \
+         false` in the file, which only interrupts billing"
+    )]
+    BillingNeeded,
     /// The configuration of an admin key sends stored credentials to another server.
     #[error("an admin key may not change the server that receives the stored credentials of {name}, or remove it")]
     Redirected {

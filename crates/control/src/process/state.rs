@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::credentials::token::Signer;
 use access::{Clock, Directory, Mono, Vault};
-use billing::Books;
+use billing::LiveBooks;
 use cluster::windows::Windows;
 use config::Live;
 use ledger::Ledger;
@@ -58,8 +58,8 @@ pub struct State {
     pub live: Arc<Live>,
     /// Applies configurations while the process runs.
     pub configurator: Arc<Configurator>,
-    /// Subscriptions, invoices and payments; `None` if billing is not enabled.
-    pub billing: Option<Books>,
+    /// Subscriptions, invoices and payments, while billing is on.
+    pub billing: LiveBooks,
     /// Counters of the rate limits.
     pub windows: Windows,
     /// The example files that the insights endpoints respond with; `None` for real usage.

@@ -14,6 +14,7 @@ pub(super) mod payments;
 pub(super) mod periods;
 mod posting_rows;
 pub(super) mod postings;
+pub(super) mod preview;
 pub(super) mod profile;
 pub(super) mod receipt;
 pub(super) mod shadow;

@@ -252,6 +252,8 @@ impl From<ApplyError> for Problem {
                 let message = format!("`signup_plan` is {plan}, which neither `plans` nor the store has");
                 Self::new(Refusal::Unprocessable, message)
             }
+            ApplyError::NoFallbackPlan { .. } => Self::new(Refusal::Unprocessable, error.to_string()),
+            ApplyError::BillingNeeded => Self::new(Refusal::Conflict, error.to_string()),
             ApplyError::Redirected { name } => {
                 let message = format!(
                     "{name} has stored credentials: sign in with your password to change its servers or to remove it"

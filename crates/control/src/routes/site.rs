@@ -42,6 +42,8 @@ pub(super) struct Site {
     color: Option<String>,
     /// Whether plans are sold: users have subscriptions and invoices.
     billing: bool,
+    /// Whether a stub takes the payments, so that no money moves.
+    payments_stub: bool,
     /// The addresses for LLM clients; null without LLM endpoints.
     llm: Option<SiteLlm>,
     /// A GET request of the first route that a plain one can use; null without such a route, and with LLM endpoints.
@@ -78,6 +80,7 @@ pub(super) struct SiteLlm {
 #[utoipa::path(get, path = "/api/site", tag = "auth", responses((status = 200, body = Site, example = json!({
     "name": "Acme", "version": "0.1.0", "signup": "closed", "needs_setup": false, "control_url": "https://control.example.com",
     "key_prefix": "acme", "color": "#c2410c", "billing": false,
+    "payments_stub": false,
     "llm": {"base_url": "https://gateway.example.com", "key_variable": "ACME_KEY",
         "page_origin": "https://control.example.com",
         "example_url": "https://gateway.example.com/v1/chat/completions",
@@ -86,6 +89,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Jso
     let needs_setup = app.setup.is_needed(&app.store).await;
     let snapshot = app.live.load();
     let process = &snapshot.process;
+    let books = app.billing.current();
     let signup = match snapshot.traffic.signup.mode {
         SignupMode::Closed => "closed",
         SignupMode::Invite => "invite",
@@ -99,7 +103,8 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Jso
         control_url: process.control_url(&process.control.listen),
         key_prefix: process.brand.key_prefix.clone(),
         color: process.brand.color.clone(),
-        billing: app.billing.is_some(),
+        billing: books.is_some(),
+        payments_stub: books.is_some_and(|books| books.provider().is_some_and(|provider| provider.is_stub())),
         llm: llm(&snapshot, &headers),
         route: route(&snapshot),
     })

@@ -311,7 +311,7 @@ pub(super) async fn change(
 /// # Errors
 /// `conflict`; `unavailable`.
 async fn refuse_subscriber(app: &App, user: UserId) -> Result<(), Problem> {
-    if app.billing.is_none() || subscriptions::present(&app.store, user).await?.is_none() {
+    if app.billing.current().is_none() || subscriptions::present(&app.store, user).await?.is_none() {
         return Ok(());
     }
     let message = "the plan follows from the subscription of the user: change or cancel that";

@@ -159,6 +159,7 @@ async fn a_key_of_a_user_with_unpaid_invoices_pays_and_is_refused_everywhere_els
         "GET /api/invoices/{id}/pdf",
         "GET /api/invoices/{id}/receipt",
         "GET /api/payments/{id}",
+        "POST /api/payments/{id}/stub",
         "GET /api/subscription",
         "GET /api/wallet",
         "POST /api/wallet/topups",

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use access::{BillingInterval, Money, PlanPrice};
+use access::{BillingInterval, Day, Money, PlanPrice};
 use config::{Environment, Flags, Live, Sources};
 use control::configuration::{
-    ConfigSources, Configurator, ConfiguratorParts, ReloadTrigger, StartedConfig, configuration_at_start,
+    BillingRole, ConfigSources, Configurator, ConfiguratorParts, DemoBilling, ReloadTrigger, StartedConfig,
+    configuration_at_start,
 };
 use ledger::billing::plan_versions;
 use telemetry::Metrics;
@@ -14,6 +15,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::world::World;
+
+const BILLING: &str = "billing: {enabled: true}\n";
 
 /// A configurator of a file whose first plans and prices are in the store, as after a start.
 struct Selling {
@@ -32,10 +35,10 @@ fn price(rupiah: i64) -> PlanPrice {
 }
 
 impl Selling {
-    async fn begin(plans: &str, sold: &[(String, PlanPrice)], plan_prices: Option<Vec<(String, PlanPrice)>>) -> Self {
+    async fn begin(plans: &str, sold: &[(String, PlanPrice)], billing: BillingRole) -> Self {
         let world = World::start().await;
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(file(&folder), format!("plans: {plans}\n")).unwrap();
+        std::fs::write(file(&folder), format!("{BILLING}plans: {plans}\n")).unwrap();
         let variables = Environment::default();
         let flags = Flags::default();
         let sources = ConfigSources { file: Some(file(&folder)), env_file: None, variables, flags };
@@ -56,14 +59,14 @@ impl Selling {
             sources,
             key: None,
             mock: None,
-            plan_prices,
+            billing,
             is_without_proxy: true,
         };
         Self { world, folder, configurator: Configurator::new(parts, running) }
     }
 
     async fn reload(&self, plans: &str) {
-        std::fs::write(file(&self.folder), format!("plans: {plans}\n")).unwrap();
+        std::fs::write(file(&self.folder), format!("{BILLING}plans: {plans}\n")).unwrap();
         self.configurator.reload(ReloadTrigger::Signal).await.unwrap();
     }
 
@@ -82,7 +85,7 @@ fn sold(name: &str, version: i64, rupiah: i64) -> (String, i64, i64) {
 async fn a_reload_changes_the_prices_that_are_for_sale() {
     let first = [("starter".to_owned(), price(0)), ("pro".to_owned(), price(150_000))];
     let plans = "[{name: starter, price: \"0 IDR\"}, {name: pro, price: \"150000 IDR\"}]";
-    let selling = Selling::begin(plans, &first, Some(Vec::new())).await;
+    let selling = Selling::begin(plans, &first, BillingRole::Served).await;
     assert_eq!(selling.for_sale().await, [sold("pro", 1, 150_000), sold("starter", 1, 0)]);
     selling.reload("[{name: starter}, {name: pro, price: \"200000 IDR\"}, {name: team, price: \"9 IDR\"}]").await;
     assert_eq!(selling.for_sale().await, [sold("pro", 2, 200_000), sold("team", 1, 9)]);
@@ -95,8 +98,9 @@ async fn a_reload_keeps_the_prices_of_a_demo_and_those_that_another_process_sell
     let first = [("starter".to_owned(), price(0)), ("pro".to_owned(), price(150_000))];
     let plans = "[{name: starter}, {name: pro}]";
     let changed = "[{name: starter}, {name: pro}, {name: team}]";
-    for plan_prices in [Some(first.to_vec()), None] {
-        let selling = Selling::begin(plans, &first, plan_prices).await;
+    let demo = DemoBilling { prices: first.to_vec(), exchange: (Day(0), 16_500_000_000) };
+    for billing in [BillingRole::Demo(demo), BillingRole::Elsewhere] {
+        let selling = Selling::begin(plans, &first, billing).await;
         selling.reload(changed).await;
         assert_eq!(selling.for_sale().await, [sold("pro", 1, 150_000), sold("starter", 1, 0)]);
     }

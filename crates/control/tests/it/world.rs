@@ -131,7 +131,13 @@ impl World {
 
     /// Starts control with books of its store.
     pub(crate) async fn start_with_books(books: impl FnOnce(Store) -> billing::Books) -> Self {
-        let with_books = |state: State| State { billing: Some(books(state.store.clone())), ..state };
+        let with_books = |state: State| State { billing: books(state.store.clone()).into(), ..state };
+        Self::launch("127.0.0.1:0", ServerLimits::default(), with_books).await
+    }
+
+    /// Starts control with books that follow its configuration.
+    pub(crate) async fn start_selling(books: impl FnOnce(Arc<Live>, Store) -> billing::LiveBooks) -> Self {
+        let with_books = |state: State| State { billing: books(state.live.clone(), state.store.clone()), ..state };
         Self::launch("127.0.0.1:0", ServerLimits::default(), with_books).await
     }
 
@@ -176,7 +182,7 @@ impl World {
         let configurator = Arc::new(configurator);
         let state = State {
             store: store.clone(),
-            billing: None,
+            billing: billing::LiveBooks::default(),
             configurator,
             ledger: ledger::Ledger::new(store.clone()),
             meter: Some(meter.clone()),

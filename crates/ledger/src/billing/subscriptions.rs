@@ -47,6 +47,8 @@ statements! {
     OWING = concat!("SELECT ", subscription_columns!(), " WHERE s.state IN ('pending', 'active', 'past_due', 'limited')
         AND (s.state <> 'active' OR EXISTS (SELECT 1 FROM invoices i WHERE i.subscription_id = s.id AND i.state = 'open'
         AND i.due_at <= $1)) AND s.id > $2 ORDER BY s.id LIMIT $3");
+    IS_NEEDED = "SELECT EXISTS (SELECT 1 FROM subscriptions WHERE state <> 'cancelled' OR usage_due)
+        OR EXISTS (SELECT 1 FROM invoices WHERE state IN ('draft', 'review', 'open'))";
     ADD_DAYS = "INSERT INTO subscription_days (id, subscription_id, plan_version_id, first_day, period_first, period_last,
         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
     DROP_DAYS = "DELETE FROM subscription_days WHERE subscription_id = $1 AND first_day >= $2";
@@ -415,6 +417,14 @@ pub async fn owing(
 ) -> Result<Vec<StoredSubscription>, DatabaseError> {
     let query = store.query(OWING).bind(micros(now)).bind(after).bind(i64::from(limit));
     read(query.all::<SubscriptionRow>().await?)
+}
+
+/// Whether a subscription has not ended, or an invoice waits for its approval or its payment.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn is_needed(store: &Store) -> Result<bool, DatabaseError> {
+    Ok(store.query(IS_NEEDED).one::<(bool,)>().await?.0)
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use uuid::Uuid;
 use crate::cli::{BillingCommand, BillingCommands};
 use crate::commands::{block_on, load, open, printable};
 use crate::terminal::say;
-use crate::wire::billing::settings_of;
 
 /// Exit code if a period could not be closed.
 const FAILED: u8 = 1;
@@ -29,15 +28,17 @@ pub(crate) fn run(args: &BillingCommands) -> anyhow::Result<ExitCode> {
     | BillingCommand::Shadow { place, .. }) = &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
     let process = &snapshot.process;
-    if !process.billing.is_enabled {
+    let billing = &snapshot.traffic.billing;
+    if !billing.is_enabled {
         anyhow::bail!(
-            "billing_disabled: the configuration does not enable billing: pass the file with billing.enabled"
+            "billing_disabled: the configuration does not enable billing: pass the file with billing.enabled, or use the \
+             admin API if billing was turned on there"
         );
     }
     block_on(async {
         let store = open(process).await?;
         let roles = snapshot.traffic.insights.signoff.roles.clone();
-        let books = Books::new(store.clone(), settings_of(process), None)
+        let books = Books::new(store.clone(), control::billing_settings(billing, process.mail.is_some()), None)
             .with_signoff_roles(SignoffRoles::new(move || roles.clone()));
         let done = match &args.command {
             BillingCommand::Close { last_day, .. } => close(&store, &books, *last_day).await,

@@ -1,122 +1,110 @@
-//! Billing: the books, their jobs, and in a demo the stub of the payment provider.
+//! Billing: the books under the configuration in force, and their jobs, which begin once billing is on.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use access::{Clock, Day, PlanPrice, Secret, Vault};
+use access::Vault;
 use anyhow::Context;
 use billing::books::{RECEIPTS, ReceiptListing};
-use billing::channel::PaymentChannel;
 use billing::close::{self, BillingClose};
 use billing::collect::{self, Dunning, NotificationHandling, PaymentReconciliation};
 use billing::mail::{self, ConnectionSecurity, MailDelivery, MailParty, MailSettings, SmtpSettings};
-use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
-use billing::rules::exchange::{ExchangeRate, ExchangeRates};
-use billing::rules::tax::{Fraction, TaxRule};
 use billing::webhook::{self, DeliveryBounds, ReceiverTrust, WebhookDelivery};
-use billing::{BillingSettings, Books, InvoiceReview, PriceBook, SignoffRoles};
-use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, Seller, TaxFraction, Webhooks};
+use billing::{Books, LiveBooks, PriceBook, SignoffRoles};
+use config::snapshot::{self, Process, Webhooks};
 use config::{Live, Snapshot};
+use control::configuration::BillingRole;
 use jobs::Runner;
-use ledger::billing::InvoiceParty;
-use mock::MidtransOptions;
 use store::Store;
-use tokio::net::TcpListener;
 
+use super::ServeOptions;
+use super::parts::ServerContext;
+use super::payments::PaymentProvider;
 use crate::cli::Role;
 use crate::demo;
 
-/// The key of the stub. Only the stub accepts it.
-const STUB_KEY: &str = "SB-Mid-server-stub";
-/// The merchant of the stub.
-const STUB_MERCHANT: &str = "M000001";
+/// While billing is off, the configuration is looked at this often.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
 
-/// The listener of a stub of Midtrans that is not served yet.
-pub(super) struct MidtransStub {
-    listener: TcpListener,
-    /// The address of the listener.
-    pub(super) address: SocketAddr,
-}
-
-impl MidtransStub {
-    /// Opens a free loopback port, and makes the snapshot use the stub, with prices and an exchange rate if it has none.
-    pub(super) async fn open(snapshot: &mut Snapshot, origin: fn(SocketAddr) -> Origin) -> anyhow::Result<Self> {
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("the stub of Midtrans cannot listen")?;
-        let address = listener.local_addr()?;
-        let origin = origin(address);
-        let account = &mut snapshot.process.midtrans;
-        account.server_key = Some(Secret::new(STUB_KEY.to_owned()));
-        STUB_MERCHANT.clone_into(&mut account.merchant_id);
-        account.core = origin.clone();
-        account.snap = Origin { path: "/snap/v1".to_owned(), ..origin };
-        snapshot.process.billing.is_enabled = true;
-        if snapshot.process.billing.exchange.is_empty() {
-            snapshot.process.billing.exchange = vec![demo::EXCHANGE];
+/// Returns what the process has to do with billing. A demo without an account at Midtrans sells plans with the stub.
+pub(super) fn role(process: &Process, options: &ServeOptions) -> BillingRole {
+    match options.role {
+        Role::Proxy => BillingRole::Elsewhere,
+        Role::All | Role::Control if options.demo && process.midtrans.server_key.is_none() => {
+            BillingRole::Demo(demo::billing())
         }
-        if snapshot.traffic.plan_prices.is_empty() {
-            let plans = &snapshot.traffic.plans;
-            let prices = demo::prices().into_iter().filter(|(name, _)| plans.iter().any(|plan| plan.name == *name));
-            snapshot.traffic.plan_prices = prices.collect();
-        }
-        Ok(Self { listener, address })
-    }
-
-    /// Serves the stub until `shutdown` is ready. It notifies the admin API at `control`, unless that is a Unix socket.
-    pub(super) async fn serve(self, control: Option<SocketAddr>, shutdown: impl Future) {
-        let options = MidtransOptions {
-            server_key: STUB_KEY.to_owned(),
-            merchant_id: STUB_MERCHANT.to_owned(),
-            notification_url: control.map(|control| format!("http://{control}/midtrans/notification")),
-            clock: Clock::system(),
-        };
-        mock::serve_midtrans(self.listener, options, shutdown).await;
+        Role::All | Role::Control => BillingRole::Served,
     }
 }
 
-/// Opens the books and adds their jobs, if billing is enabled and this process serves the admin API.
+/// Returns the books, and adds their jobs, if this process serves the admin API. The prices of the configuration are for
+/// sale from then on, if billing is on.
 pub(super) async fn start(
-    live: &Arc<Live>,
-    store: &Store,
-    vault: &Arc<Vault>,
-    role: Role,
+    base: &ServerContext,
+    provider: PaymentProvider,
     runner: &mut Runner,
-) -> anyhow::Result<Option<Books>> {
-    if role == Role::Proxy {
-        return Ok(None);
+) -> anyhow::Result<LiveBooks> {
+    if base.role == Role::Proxy {
+        return Ok(LiveBooks::default());
     }
-    let snapshot = live.load_full();
-    let roles = signoff_roles(live.clone());
-    let books = open_books(&snapshot, store).await?;
-    let books = books.map(|books| books.with_prices(price_book(live.clone())).with_signoff_roles(roles));
-    if let Some(books) = &books {
-        add_jobs(runner, books);
-        let webhooks = webhook_delivery(&snapshot.process, store, vault)?;
-        runner.add(webhook::SPEC, move || webhooks.clone());
-        if let Some(delivery) = delivery(&snapshot.process, store)? {
-            runner.add(mail::SPEC, move || delivery.clone());
+    let snapshot = base.live.load_full();
+    let is_on = snapshot.traffic.billing.is_enabled;
+    if is_on {
+        let added = ledger::billing::plan_versions::apply(&base.store, &snapshot.traffic.plan_prices).await?;
+        if added > 0 {
+            tracing::info!(added, "new versions of plan prices are for sale; subscribers keep their versions");
+        }
+    }
+    let books = live_books(base, provider);
+    // No reload turns billing on if it needs a file.
+    if is_on || !needs_files(&snapshot) {
+        add_jobs(runner, &base.live, &books);
+        let webhooks = webhook_delivery(&snapshot, &base.store, &base.keys.vault)?;
+        runner.add_when(webhook::SPEC, turned_on(base.live.clone()), move || webhooks.clone());
+        if let Some(delivery) = delivery(&snapshot, &base.store, &books)? {
+            runner.add_when(mail::SPEC, turned_on(base.live.clone()), move || delivery.clone());
         }
     }
     Ok(books)
 }
 
-/// Returns the books if billing is enabled, after the prices of the configuration are those that are for sale.
-///
-/// # Errors
-/// Errors of the store.
-async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Result<Option<Books>> {
-    let settings = &snapshot.process.billing;
-    if !settings.is_enabled {
-        return Ok(None);
+/// Returns the source of the books under the configuration that is in force.
+fn live_books(base: &ServerContext, provider: PaymentProvider) -> LiveBooks {
+    let live = base.live.clone();
+    let store = base.store.clone();
+    let prices = price_book(live.clone());
+    let roles = signoff_roles(live.clone());
+    LiveBooks::new(move || {
+        let snapshot = live.load_full();
+        let billing = &snapshot.traffic.billing;
+        if !billing.is_enabled {
+            return None;
+        }
+        let settings = control::billing_settings(billing, snapshot.process.mail.is_some());
+        let books = Books::new(store.clone(), settings, provider.client(billing));
+        Some(books.with_prices(prices.clone()).with_signoff_roles(roles.clone()))
+    })
+}
+
+/// Whether billing needs a file that is read at the start.
+fn needs_files(snapshot: &Snapshot) -> bool {
+    let has_mail_file = snapshot.process.mail.as_ref().is_some_and(|mail| mail.ca.is_some());
+    has_mail_file || snapshot.traffic.billing.webhooks_ca.is_some()
+}
+
+/// Ends once billing is on.
+async fn turned_on(live: Arc<Live>) {
+    while !live.load().traffic.billing.is_enabled {
+        tokio::time::sleep(LOOKED_AT_EVERY).await;
     }
-    let prices: &[(String, PlanPrice)] = &snapshot.traffic.plan_prices;
-    let added = ledger::billing::plan_versions::apply(store, prices).await?;
-    if added > 0 {
-        tracing::info!(added, "new versions of plan prices are for sale; subscribers keep their versions");
+}
+
+/// Ends once billing is on and payments can be made.
+async fn takes_payments(books: LiveBooks) {
+    while books.current().is_none_or(|books| books.provider().is_none()) {
+        tokio::time::sleep(LOOKED_AT_EVERY).await;
     }
-    let provider = provider(&snapshot.process.midtrans).map(|settings| Arc::new(MidtransClient::new(settings)));
-    Ok(Some(Books::new(store.clone(), settings_of(&snapshot.process), provider)))
 }
 
 /// Returns the prices of the configuration that is in force.
@@ -134,67 +122,34 @@ fn signoff_roles(live: Arc<Live>) -> SignoffRoles {
     SignoffRoles::new(move || live.load().traffic.insights.signoff.roles.clone())
 }
 
-/// Adds the jobs of billing.
-fn add_jobs(runner: &mut Runner, books: &Books) {
+/// Adds the jobs of the books.
+fn add_jobs(runner: &mut Runner, live: &Arc<Live>, books: &LiveBooks) {
     let of = books.clone();
-    runner.add(RECEIPTS, move || ReceiptListing::new(of.clone()));
+    runner.add_when(RECEIPTS, turned_on(live.clone()), move || ReceiptListing::new(of.clone()));
     let of = books.clone();
-    runner.add(close::SPEC, move || BillingClose::new(of.clone()));
+    runner.add_when(close::SPEC, turned_on(live.clone()), move || BillingClose::new(of.clone()));
     let of = books.clone();
-    runner.add(collect::DUNNING, move || Dunning::new(of.clone()));
-    if books.provider().is_some() {
-        let of = books.clone();
-        runner.add(collect::NOTIFICATIONS, move || NotificationHandling::new(of.clone()));
-        let of = books.clone();
-        runner.add(collect::RECONCILE, move || PaymentReconciliation::new(of.clone()));
-    }
-}
-
-/// Returns the settings of billing as plain data.
-pub(crate) fn settings_of(process: &Process) -> BillingSettings {
-    let of = &process.billing;
-    let fraction = |of: TaxFraction| Fraction { numerator: of.numerator, denominator: of.denominator };
-    let rate = |(from, micro_idr): &(Day, u64)| ExchangeRate { from: *from, micro_idr: *micro_idr };
-    let Seller { name, address, tax_number, email } = of.seller.clone();
-    BillingSettings {
-        number: of.number.clone(),
-        zone: of.zone,
-        close_after: of.close_after,
-        review: match of.review {
-            BillingReview::None => InvoiceReview::None,
-            BillingReview::Finance => InvoiceReview::Finance,
-            BillingReview::Signoff => InvoiceReview::Signoff,
-        },
-        due: of.due,
-        grace: of.grace,
-        last: of.last,
-        fallback_plan: of.fallback_plan.clone(),
-        seller: InvoiceParty { name, address, tax_number, email },
-        tax: of.tax.as_ref().map(|tax| TaxRule {
-            name: tax.name.clone(),
-            rate: fraction(tax.rate),
-            base: fraction(tax.base),
-            from: tax.from,
-        }),
-        has_mail: process.mail.is_some(),
-        exchange: ExchangeRates::new(of.exchange.iter().map(rate).collect()),
-    }
+    runner.add_when(collect::DUNNING, turned_on(live.clone()), move || Dunning::new(of.clone()));
+    let of = books.clone();
+    runner.add_when(collect::NOTIFICATIONS, takes_payments(of.clone()), move || NotificationHandling::new(of.clone()));
+    let of = books.clone();
+    runner.add_when(collect::RECONCILE, takes_payments(of.clone()), move || PaymentReconciliation::new(of.clone()));
 }
 
 /// Returns the job that delivers webhooks.
 ///
 /// # Errors
 /// A file of certificates that cannot be used.
-fn webhook_delivery(process: &Process, store: &Store, vault: &Arc<Vault>) -> anyhow::Result<WebhookDelivery> {
-    let Webhooks { timeout, retry_for } = process.webhooks;
+fn webhook_delivery(snapshot: &Snapshot, store: &Store, vault: &Arc<Vault>) -> anyhow::Result<WebhookDelivery> {
+    let Webhooks { timeout, retry_for } = snapshot.process.webhooks;
     let bounds = DeliveryBounds { timeout, retry_for };
-    let ca = match &process.billing.webhooks_ca {
+    let ca = match &snapshot.traffic.billing.webhooks_ca {
         None => Vec::new(),
         Some(file) => {
             std::fs::read(file).with_context(|| format!("billing.webhooks_ca: cannot read {}", file.display()))?
         }
     };
-    let trust = ReceiverTrust { ca: &ca, rules: process.outbound_rules() };
+    let trust = ReceiverTrust { ca: &ca, rules: snapshot.process.outbound_rules() };
     WebhookDelivery::new(store.clone(), vault.clone(), trust, bounds).context("billing.webhooks_ca")
 }
 
@@ -202,9 +157,8 @@ fn webhook_delivery(process: &Process, store: &Store, vault: &Arc<Vault>) -> any
 ///
 /// # Errors
 /// An address or a file of certificates that cannot be used.
-fn delivery(process: &Process, store: &Store) -> anyhow::Result<Option<MailDelivery>> {
-    let Some(of) = &process.mail else { return Ok(None) };
-    let seller = &process.billing.seller;
+fn delivery(snapshot: &Snapshot, store: &Store, books: &LiveBooks) -> anyhow::Result<Option<MailDelivery>> {
+    let Some(of) = &snapshot.process.mail else { return Ok(None) };
     let security = match of.smtp.security {
         snapshot::SmtpSecurity::Tls => ConnectionSecurity::Tls,
         snapshot::SmtpSecurity::StartTls => ConnectionSecurity::StartTls,
@@ -220,39 +174,7 @@ fn delivery(process: &Process, store: &Store) -> anyhow::Result<Option<MailDeliv
         timeout: of.timeout,
         opening: mail::OPENING_MAX,
     };
-    let finance = (!seller.email.is_empty()).then(|| MailParty::new(&seller.name, &seller.email));
-    let settings = MailSettings {
-        smtp,
-        from: MailParty::new(&of.from.name, &of.from.address).context("mail.from")?,
-        finance: finance.transpose().context("billing.seller.email")?,
-        seller: seller.name.clone(),
-        pages: process.public_url.control.clone(),
-        zone: process.billing.zone,
-    };
-    Ok(Some(MailDelivery::new(store.clone(), settings)?))
-}
-
-/// Returns the account at the provider; `None` without a server key.
-fn provider(of: &MidtransAccount) -> Option<MidtransSettings> {
-    let channels = of.methods.iter().filter_map(|method| PaymentChannel::of_name(method.as_str()));
-    Some(MidtransSettings {
-        core: endpoint(&of.core),
-        snap: endpoint(&of.snap),
-        server_key: of.server_key.clone()?,
-        merchant_id: of.merchant_id.clone(),
-        channels: channels.collect(),
-        qris_expiry: of.qris_expiry,
-        va_expiry: of.va_expiry,
-        card_expiry: of.card_expiry,
-    })
-}
-
-fn endpoint(of: &Origin) -> ProviderEndpoint {
-    ProviderEndpoint {
-        has_tls: of.scheme == Scheme::Https,
-        host: of.host.clone(),
-        port: of.port,
-        authority: of.authority.clone(),
-        path: of.path.clone(),
-    }
+    let from = MailParty::new(&of.from.name, &of.from.address).context("mail.from")?;
+    let settings = MailSettings { smtp, from, pages: snapshot.process.public_url.control.clone() };
+    Ok(Some(MailDelivery::new(store.clone(), books.clone(), settings)?))
 }

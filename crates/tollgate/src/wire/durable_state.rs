@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use access::{Amount, Clock, Day, PlanPrice, Secret};
+use access::{Amount, Clock, Day, Secret};
 use cluster::Cluster;
 use config::LoadedConfig;
 use config::Snapshot;
 use config::snapshot::{Billing, Origin, Process, Signup, SignupMode};
-use control::configuration::StartedConfig;
+use control::configuration::{BillingRole, StartedConfig};
 use jobs::Runner;
 use ledger::IngestStats;
 use meter::Period;
@@ -18,8 +18,9 @@ use store::{BacklogError, Charges, Node, PlanDifference, Store};
 use super::ServeOptions;
 use super::export::ExportPlace;
 use super::left_slot::LeftSlot;
+use super::payments::{PaymentProvider, StubTask};
 use super::spooled::{CLOSING_MAX, SPOOL_FOLDER, SpoolPlace};
-use super::{configuration, heartbeat};
+use super::{billing, configuration, heartbeat};
 use crate::cli::Role;
 use crate::demo::{self, Demo};
 use crate::failure::{self, StartFault};
@@ -44,8 +45,12 @@ pub(crate) struct DurableState {
     pub(crate) started: StartedConfig,
     /// The address of the mock, once it runs.
     pub(crate) mock: Option<Origin>,
-    /// The prices of plans for a configuration without any, once the stub of Midtrans runs; otherwise empty.
-    pub(crate) demo_prices: Vec<(String, PlanPrice)>,
+    /// What the process has to do with billing.
+    pub(crate) billing: BillingRole,
+    /// The payment provider of billing.
+    pub(super) payments: PaymentProvider,
+    /// The task of the stub, until it is started; `None` with an account.
+    pub(super) stub: Option<StubTask>,
 }
 
 /// The spool, and the meter with the usage of the current day.
@@ -111,8 +116,24 @@ impl DurableState {
             None
         };
         let mock = None;
-        let demo_prices = Vec::new();
-        Ok(Self { clock, node, heartbeat, keys, signing, metered_spool, demo, differences, started, mock, demo_prices })
+        let process = &started.loaded.snapshot.process;
+        let billing = billing::role(process, serve_options);
+        let (payments, stub) = PaymentProvider::new(&process.midtrans);
+        Ok(Self {
+            clock,
+            node,
+            heartbeat,
+            keys,
+            signing,
+            metered_spool,
+            demo,
+            differences,
+            started,
+            mock,
+            billing,
+            payments,
+            stub,
+        })
     }
 }
 
@@ -165,7 +186,7 @@ async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bo
 }
 
 /// Checks that the plan for new accounts exists, if registration is enabled, and that of users who owe, if billing is.
-/// A reload cannot change the latter, and no plan is ever removed.
+/// A reload checks both too, and no plan is ever removed.
 async fn refuse_lost_plans(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
     let Signup { mode, plan } = &snapshot.traffic.signup;
     let plans = store.plans().await.map_err(|error| failure::of_store(&snapshot.process, error))?;
@@ -173,7 +194,7 @@ async fn refuse_lost_plans(store: &Store, snapshot: &Snapshot) -> anyhow::Result
     if *mode != SignupMode::Closed && is_lost(plan) {
         return Err(StartFault::SignupPlanMissing { plan: plan.clone() }.into());
     }
-    let Billing { is_enabled, fallback_plan: plan, .. } = &snapshot.process.billing;
+    let Billing { is_enabled, fallback_plan: plan, .. } = &snapshot.traffic.billing;
     if *is_enabled && is_lost(plan) {
         return Err(StartFault::FallbackPlanMissing { plan: plan.clone() }.into());
     }

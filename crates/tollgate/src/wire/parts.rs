@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ::billing::Books;
+use ::billing::LiveBooks;
 use access::credentials::basic::PasswordChecks;
 use access::credentials::issuer::IssuerRegistry;
 use access::credentials::token::Signer;
@@ -45,7 +45,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backend_health;
-use super::billing::MidtransStub;
 use super::certificates::{self, CertificateReload};
 use super::clock_leaps::{self, ClockWatch};
 use super::disks::{self, DiskWatch};
@@ -69,8 +68,8 @@ pub(crate) struct ControlListener {
     pub(crate) tls: Option<Arc<ListenerTls>>,
     /// The example files that the insights endpoints respond with.
     pub(crate) examples: Option<insights::Examples>,
-    /// Subscriptions and invoices, if billing is enabled.
-    pub(crate) books: Option<Books>,
+    /// Subscriptions and invoices, while billing is on.
+    pub(crate) books: LiveBooks,
 }
 
 /// The values from which many parts are built.
@@ -239,12 +238,6 @@ impl Services {
         let stopped = self.stopped();
         self.tasks.spawn(async move { mock::serve(listener, stopped).await });
         Ok(address)
-    }
-
-    /// Starts the stub of Midtrans, which notifies the admin API.
-    pub(super) fn midtrans_stub(&mut self, stub: MidtransStub, control: Option<SocketAddr>) {
-        let stopped = self.stopped();
-        self.tasks.spawn(stub.serve(control, stopped));
     }
 
     /// Starts the tasks of the store, and returns the queues to them.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::PlanPrice;
 use config::snapshot::Origin;
-use control::configuration::{ConfigurationKey, Configurator, ConfiguratorParts, ReloadTrigger, RunningText};
+use control::configuration::{
+    BillingRole, ConfigurationKey, Configurator, ConfiguratorParts, ReloadTrigger, RunningText,
+};
 use discovery::{FollowedKey, KeyFollower};
 use jobs::Job as _;
 use tokio::signal::unix::Signal;
@@ -16,7 +17,6 @@ use super::configuration::{ConfigurationWatch, SPEC, node_of_configuration};
 use super::configuration_key::{self, KeyFollowing};
 use super::members;
 use super::parts::{ServerContext, Services};
-use crate::cli::Role;
 
 /// Maximum time for which a start waits for the first response of etcd. After that, the file is in force until then.
 const SETTLED_WITHIN: Duration = Duration::from_secs(3);
@@ -26,10 +26,9 @@ pub(super) fn configurator(
     base: &ServerContext,
     running: RunningText,
     mock: Option<Origin>,
-    demo_prices: Vec<(String, PlanPrice)>,
+    billing: BillingRole,
     options: &ServeOptions,
 ) -> Arc<Configurator> {
-    let sells_plans = base.role != Role::Proxy && base.live.load().process.billing.is_enabled;
     let parts = ConfiguratorParts {
         live: base.live.clone(),
         store: base.store.clone(),
@@ -39,7 +38,7 @@ pub(super) fn configurator(
         sources: options.sources.clone(),
         key: base.live.load().process.config_key.as_ref().map(|of| ConfigurationKey::new(of.key.clone())),
         mock,
-        plan_prices: sells_plans.then_some(demo_prices),
+        billing,
         is_without_proxy: !base.role.proxies(),
     };
     Arc::new(Configurator::new(parts, running))

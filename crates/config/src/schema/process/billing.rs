@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::snapshot::{BillingReview, Origin, PaymentMethod, Scheme, TaxFraction};
+use crate::snapshot::{BillingReview, MailSender, Origin, PaymentMethod, Scheme, TaxFraction};
 use access::amounts::usd;
 use access::{Day, Plan, Secret, SeriesForm, TimeZone, text};
 use settings::field::{
@@ -13,6 +13,7 @@ use settings::form::{Boolean, DurationForm, FILE, FormRefusal, Scalar, TextForm,
 use settings::input::Input;
 use settings::section;
 use settings::section::setting::Value;
+use settings::spec::RestartKeys;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -23,6 +24,8 @@ section! {
     BillingInput {
         /// Whether users can subscribe, and are [billed](billing.md).
         enabled: Input<bool> = default(Boolean, || false);
+        /// Whether the [stub](billing.md#the-stub-of-midtrans) takes payments, so that no money moves. Not with `production` or `midtrans.server_key`.
+        stub: Input<bool> = default(Boolean, || false);
         /// The seller on invoices.
         seller: SellerInput = nested::<SellerInput>();
         /// The number of an invoice, in one series per year.
@@ -47,6 +50,7 @@ section! {
         tax: Option<TaxInput> = maybe_nested::<TaxInput>();
         /// Rupiah per dollar from a day on.
         exchange: Entries<ExchangeInput> = sections::<ExchangeInput>("none").at_most(RATES_MAX);
+        restart: RestartKeys::Only(&["webhooks_ca"]);
     }
 }
 
@@ -58,8 +62,8 @@ section! {
         address: Option<Input<String>> = or_empty(LINE, "none");
         /// Shown on each invoice.
         tax_number: Option<Input<String>> = or_empty(LINE, "none");
-        /// Shown on each invoice.
-        email: Option<Input<String>> = or_empty(LINE, "none");
+        /// Shown on each invoice. It receives the [mails](billing.md#mails) to finance.
+        email: Option<Input<String>> = or_empty(EMAIL, "none");
     }
 }
 
@@ -161,6 +165,18 @@ const LINE: TextForm<String> = TextForm {
     cell: "1 to 200 characters",
     pattern: "^.{1,200}$",
     scalar: Scalar::Any,
+};
+/// The address without a name, which mails to finance need.
+const EMAIL: TextForm<String> = TextForm {
+    parse: |address| {
+        let is_bare = MailSender::parse(address).is_some_and(|sender| sender.address == address);
+        let has_length = address.chars().count() <= LINE_CHARS_MAX;
+        accept(address, is_bare && has_length, "an address: billing@example.com")
+    },
+    shown: |address| Value::text(address),
+    cell: "e-mail address",
+    pattern: "^[^@ <]+@[^@ >]+$",
+    scalar: Scalar::Text,
 };
 const NUMBER: TextForm<SeriesForm> = TextForm {
     parse: |text| {

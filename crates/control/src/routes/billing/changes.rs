@@ -145,8 +145,9 @@ pub(in crate::routes) async fn cancel(
         "now" => CancelAt::Now,
         _ => return Err(Problem::new(Refusal::Unprocessable, "`at` must be `end` or `now`")),
     };
-    let id = books(&app)?.cancel(&caller.actor(), caller.user, at).await.map_err(refused)?;
-    let summary = books(&app)?.summary_of(id).await.map_err(refused)?;
+    let books = books(&app)?;
+    let id = books.cancel(&caller.actor(), caller.user, at).await.map_err(refused)?;
+    let summary = books.summary_of(id).await.map_err(refused)?;
     Ok(Json(SubscriptionView::new(summary, None)))
 }
 

@@ -25,7 +25,7 @@ use crate::process::bounded_work;
 use crate::process::state::App;
 
 /// The PDF files that are written at once. Others wait.
-static AT_ONCE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));
+pub(super) static AT_ONCE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));
 
 /// The query of a document.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -99,7 +99,12 @@ pub(in crate::routes) async fn html(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    let page = DocumentSource::read(&app, &reader, &id, input::query(request.uri())?).await?.document().html();
+    let source = DocumentSource::read(&app, &reader, &id, input::query(request.uri())?).await?;
+    Ok(page_response(source.document().html()))
+}
+
+/// Returns the response with the page of a document, which has no scripts and loads nothing.
+pub(super) fn page_response(page: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -107,7 +112,7 @@ pub(in crate::routes) async fn html(
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ];
-    Ok((headers, page).into_response())
+    (headers, page).into_response()
 }
 
 /// Returns an invoice or a credit note as a PDF file with the texts of the page. The bytes change only if its state, its

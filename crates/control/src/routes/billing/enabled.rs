@@ -9,14 +9,13 @@ use billing::{BillingError, Books};
 use crate::message::problem::Problem;
 use crate::process::state::App;
 
-/// Returns the books.
+/// Returns the books with the settings in force. An endpoint reads them once.
 ///
 /// # Errors
-/// `not_found` if billing is not enabled.
-pub(super) fn books(app: &Arc<App>) -> Result<&Books, Problem> {
-    app.billing
-        .as_ref()
-        .ok_or_else(|| Problem::new(Refusal::NotFound, "billing is not enabled; the operator can set billing.enabled"))
+/// `not_found` if billing is off.
+pub(super) fn books(app: &Arc<App>) -> Result<Books, Problem> {
+    let off = || Problem::new(Refusal::NotFound, "billing is off; an admin can set `billing.enabled`");
+    app.billing.current().ok_or_else(off)
 }
 
 /// Maps an error of the books. Details of the provider are in the log only.

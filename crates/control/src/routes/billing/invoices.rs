@@ -84,7 +84,8 @@ pub(in crate::routes) async fn list(
     if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
         return Err(Problem::new(Refusal::BadRequest, format!("`state` must be one of {}", STATES.join(", "))));
     }
-    let store = books(&app)?.store();
+    let books = books(&app)?;
+    let store = books.store();
     let mut found = invoices::of_user(store, caller.user, state.as_deref(), before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |invoice| invoice.id);
     Ok(Json(Invoices { items: found.into_iter().map(InvoiceView::short).collect(), next }))
@@ -117,7 +118,8 @@ pub(in crate::routes) async fn show(
 /// # Errors
 /// `not_found`, and errors of the store.
 pub(super) async fn whole(app: &Arc<App>, id: Uuid) -> Result<Json<InvoiceView>, Problem> {
-    let store = books(app)?.store();
+    let books = books(app)?;
+    let store = books.store();
     let found = invoices::present(store, id).await?;
     let invoice = found.ok_or_else(|| Problem::new(Refusal::NotFound, "no invoice has this id"))?;
     let lines = invoices::lines(store, id).await?;

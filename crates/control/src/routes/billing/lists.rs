@@ -126,11 +126,12 @@ pub(in crate::routes) async fn invoices(
     if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
         return Err(Problem::new(Refusal::BadRequest, format!("`state` must be one of {}", STATES.join(", "))));
     }
-    let store = books(&app)?.store();
+    let books = books(&app)?;
+    let store = books.store();
     let mut found = rows::of_all(store, state.as_deref(), before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |invoice| invoice.id);
     let users = by_id(parties::of_invoices(store, &found, state.as_deref()).await?);
-    let mut unsigned = books(&app)?.unsigned_days(&found).await.map_err(refused)?;
+    let mut unsigned = books.unsigned_days(&found).await.map_err(refused)?;
     let view = |of: StoredInvoice| {
         let user = users.get(&of.user.0).cloned().unwrap_or_else(|| BilledUserView::unknown(of.user));
         let days = unsigned.remove(&of.id);
@@ -150,9 +151,10 @@ pub(in crate::routes) async fn invoice(
 ) -> Result<Json<InvoiceView>, Problem> {
     let missing = || Problem::new(Refusal::NotFound, "no invoice has this id");
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
-    let found = rows::present(books(&app)?.store(), id).await?;
+    let books = books(&app)?;
+    let found = rows::present(books.store(), id).await?;
     let invoice = found.filter(|invoice| invoice.state != InvoiceState::Draft).ok_or_else(missing)?;
-    let unsigned = books(&app)?.unsigned_days(std::slice::from_ref(&invoice)).await.map_err(refused)?;
+    let unsigned = books.unsigned_days(std::slice::from_ref(&invoice)).await.map_err(refused)?;
     let Json(view) = whole(&app, invoice.id).await?;
     Ok(Json(view.with_unsigned(unsigned.into_values().next())))
 }
@@ -177,7 +179,8 @@ pub(in crate::routes) async fn payments(
     let AllPaymentsQuery { user_id, state, limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.unwrap_or(Uuid::max());
-    let store = books(&app)?.store();
+    let books = books(&app)?;
+    let store = books.store();
     let state = state.as_deref().map(payment_state).transpose()?;
     let of = PaymentFilter { user: user_id.map(UserId), state: state.map(PaymentState::as_str) };
     let mut found = payment_rows::listed(store, of, before, limit + 1).await?;

@@ -1,4 +1,5 @@
-//! `GET /api/payments/{id}` and `GET /api/billing/methods`: payments, and the methods that fit an amount.
+//! `GET /api/payments/{id}`, `POST /api/payments/{id}/stub` and `GET /api/billing/methods`: payments, and the methods that fit an
+//! amount.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::enabled::books;
+use super::enabled::{books, refused};
 use super::views::{MoneyView, PaymentView};
 use crate::input::{self, Segment};
 use crate::message::problem::Problem;
@@ -147,6 +148,37 @@ pub(in crate::routes) async fn show(
     if let Err(error) = books.refresh(&payment).await {
         tracing::warn!(payment = %payment.id, %error, "the status of a payment could not be requested");
     }
+    let payment = payments::present(books.store(), id).await?.ok_or_else(missing)?;
+    Ok(Json(PaymentView::new(&payment)))
+}
+
+/// Makes a payment with the stub, in place of the customer's bank: no money moves. Only while `payments_stub` of `GET /api/site`
+/// is true.
+#[utoipa::path(post, path = "/api/payments/{id}/stub", tag = "billing", security(("key" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The payment")),
+    extensions(("x-codes" = json!(["not_found", "conflict", "payment_unavailable"]))),
+    responses((status = 200, body = PaymentView, example = json!({
+        "id": "0199aa00-0000-7000-8000-000000000003", "state": "paid", "method": "qris",
+        "order_id": "TG-0199aa00000070008000000000000003", "amount": {"amount": 150000, "currency": "IDR"}, "refunded": {"amount": 0, "currency": "IDR"},
+        "expires_at": "2026-11-20T12:15:00Z", "qr_text": "00020101021226620014COM.GO-JEK.WWW"
+    }))))]
+pub(in crate::routes) async fn play(
+    State(app): State<Arc<App>>,
+    Payer(caller): Payer,
+    Segment(id): Segment,
+) -> Result<Json<PaymentView>, Problem> {
+    let missing = || Problem::new(Refusal::NotFound, "you have no payment with this id");
+    let books = books(&app)?;
+    if !books.provider().is_some_and(|provider| provider.is_stub()) {
+        return Err(Problem::new(Refusal::NotFound, "payments are not made with the stub"));
+    }
+    let id = id.parse::<Uuid>().map_err(|_| missing())?;
+    let found = payments::present(books.store(), id).await?;
+    let payment = found.filter(|payment| payment.user == caller.user).ok_or_else(missing)?;
+    if !payment.state.is_pending() {
+        return Err(Problem::new(Refusal::Conflict, "the payment is not pending"));
+    }
+    books.play_customer(&payment).await.map_err(refused)?;
     let payment = payments::present(books.store(), id).await?.ok_or_else(missing)?;
     Ok(Json(PaymentView::new(&payment)))
 }

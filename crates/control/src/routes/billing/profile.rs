@@ -61,7 +61,8 @@ pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
     caller: Caller,
 ) -> Result<Json<BillingProfileView>, Problem> {
-    let store = books(&app)?.store();
+    let books = books(&app)?;
+    let store = books.store();
     Ok(Json(profiles::of_user(store, caller.user).await?.into()))
 }
 

@@ -46,7 +46,7 @@ pub(in crate::routes) async fn receipt(
     let name = attachment::named(&head.invoice.number, "zip")?;
     let key = signing::key(&app).await?;
     let installation = app.live.load().process.brand.name.clone();
-    let body = ReceiptBody::new(books.clone(), head, key, installation).into_body();
+    let body = ReceiptBody::new(books, head, key, installation).into_body();
     let headers =
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/zip")), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, body).into_response())

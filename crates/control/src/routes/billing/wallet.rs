@@ -92,7 +92,8 @@ pub(in crate::routes) async fn show(
     let WalletQuery { limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.unwrap_or(Uuid::max());
-    let store = books(&app)?.store();
+    let books = books(&app)?;
+    let store = books.store();
     let balance = postings::balance(store, caller.user, Currency::Idr).await?;
     let mut found = postings::of_wallet(store, caller.user, Currency::Idr, before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |entry| entry.id);

@@ -92,7 +92,8 @@ pub(in crate::routes) async fn list(
     State(app): State<Arc<App>>,
     _finance: Finance,
 ) -> Result<Json<WebhooksView>, Problem> {
-    let store = books(&app)?.store();
+    let books = books(&app)?;
+    let store = books.store();
     let found = endpoints::list(store).await?;
     let repeated = deliveries::repeated(store).await?;
     let items = found.into_iter().map(|webhook| WebhookView::new(webhook, &repeated)).collect();
@@ -121,7 +122,7 @@ pub(in crate::routes) async fn create(
     let events = events.map_err(invalid_events)?;
     let created = books.create_webhook(&caller.actor(), &app.vault, &url, &events).await;
     let (webhook, secret) = created.map_err(refused)?;
-    Ok((StatusCode::CREATED, Json(shown(books, webhook).await?.with_secret(&secret))))
+    Ok((StatusCode::CREATED, Json(shown(&books, webhook).await?.with_secret(&secret))))
 }
 
 /// Changes a webhook, or enables a disabled webhook. Deliveries that wait when a webhook is disabled fail.
@@ -144,7 +145,7 @@ pub(in crate::routes) async fn change(
         is_enabled: enabled,
     };
     let changed = books.change_webhook(&caller.actor(), id, change).await.map_err(refused)?;
-    Ok(Json(shown(books, changed).await?))
+    Ok(Json(shown(&books, changed).await?))
 }
 
 /// Deletes a webhook with its deliveries.
@@ -175,7 +176,7 @@ pub(in crate::routes) async fn rotate(
     let id = id_of(&id)?;
     let rotated = books.rotate_webhook(&caller.actor(), &app.vault, id).await;
     let (webhook, secret) = rotated.map_err(refused)?;
-    Ok(Json(shown(books, webhook).await?.with_secret(&secret)))
+    Ok(Json(shown(&books, webhook).await?.with_secret(&secret)))
 }
 
 /// Sends the test event `webhook.test` to a webhook. It is attempted once; its delivery has the result.
@@ -212,7 +213,8 @@ pub(in crate::routes) async fn deliveries(
     if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
         return Err(Problem::new(Refusal::BadRequest, format!("`state` must be one of {}", STATES.join(", "))));
     }
-    let store = books(&app)?.store();
+    let books = books(&app)?;
+    let store = books.store();
     let id = id_of(&id)?;
     endpoints::present(store, id).await?.ok_or_else(missing)?;
     let mut found = deliveries::of_endpoint(store, id, state.as_deref(), before, limit + 1).await?;

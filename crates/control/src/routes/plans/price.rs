@@ -13,7 +13,7 @@ use crate::process::state::App;
 /// # Errors
 /// Database errors.
 pub(super) async fn for_sale(app: &App) -> Result<Vec<StoredPlanVersion>, Problem> {
-    match &app.billing {
+    match app.billing.current() {
         Some(books) => Ok(plan_versions::for_sale(books.store()).await?),
         None => Ok(Vec::new()),
     }

@@ -4,6 +4,7 @@ mod bad_input;
 mod close;
 mod finance;
 mod lists;
+mod live;
 mod receipts;
 mod webhooks;
 

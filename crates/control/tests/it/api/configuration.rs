@@ -144,23 +144,6 @@ async fn an_invalid_configuration_is_refused_with_its_place_and_changes_nothing(
     assert!(history(&world, &root).await.is_empty());
 }
 
-/// Billing is part of the process: the response names the keys that the file must have, and that a restart is needed.
-#[tokio::test]
-async fn billing_is_turned_on_by_a_restart() {
-    let (world, root) = administered().await;
-    for path in [PATH, "/api/config/validate"] {
-        let yaml = "billing: {enabled: true, seller: {name: PT Contoh}}";
-        let refused = send(&world, &root, path, "*", &json!({"yaml": yaml})).await.json();
-        let problems = refused["error"]["problems"].as_array().unwrap();
-        let restarts = problems.iter().filter(|problem| problem["code"] == "needs_restart");
-        let messages: Vec<&str> = restarts.map(|problem| problem["message"].as_str().unwrap()).collect();
-        for key in ["billing.enabled", "billing.seller.name"] {
-            let expected = format!("`{key}` cannot change while Tollgate runs");
-            assert!(messages.contains(&expected.as_str()), "{path}: {key}: {messages:?}");
-        }
-    }
-}
-
 /// The request of the audit, in which the excerpt of an error showed the master key.
 #[tokio::test]
 async fn a_validation_shows_no_line_of_a_file_and_is_in_the_audit_log() {

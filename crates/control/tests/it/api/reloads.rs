@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use config::{Environment, Flags, Live, Sources};
 use control::configuration::{
-    ApplyError, ConfigSources, ConfigurationKey, Configurator, ConfiguratorParts, FileText, KeyReading, ReloadTrigger,
-    StoredConfigError, configuration_at_start,
+    ApplyError, BillingRole, ConfigSources, ConfigurationKey, Configurator, ConfiguratorParts, FileText, KeyReading,
+    ReloadTrigger, StoredConfigError, configuration_at_start,
 };
 use store::{Actor, ConfigurationSource, NewConfiguration};
 use telemetry::Metrics;
@@ -33,7 +33,7 @@ async fn configurator_of(world: &World, path: &Path) -> Configurator {
         sources,
         key,
         mock: None,
-        plan_prices: None,
+        billing: BillingRole::Elsewhere,
         is_without_proxy: true,
     };
     Configurator::new(parts, started.running)

@@ -1,4 +1,4 @@
-use control::configuration::{ConfigSources, ConfiguratorParts};
+use control::configuration::{BillingRole, ConfigSources, ConfiguratorParts};
 
 use super::*;
 
@@ -45,7 +45,7 @@ async fn a_file_that_the_store_cannot_check_is_applied_once_the_store_responds()
         sources,
         key: None,
         mock: None,
-        plan_prices: None,
+        billing: BillingRole::Elsewhere,
         is_without_proxy: true,
     };
     let configurator = Arc::new(Configurator::new(parts, started.running));

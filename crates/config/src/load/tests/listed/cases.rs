@@ -136,6 +136,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("plans[0].charges[2].tiers[0].up_to", "7", "7"),
     ("plans[0].charges[2].tiers[0].unit", "0.25 IDR", "0.25 IDR"),
     ("plans[0].charges[3].markup", "12.5%", "12.5%"),
+    ("billing.seller.email", "pay@b.example", "pay@b.example"),
     ("billing.number", "A/{year}/{seq:3}", "A/{year}/{seq:3}"),
     ("billing.close_after", "2h", "2h"),
     ("billing.timezone", "Asia/Jakarta", "Asia/Jakarta"),
