@@ -8,4 +8,4 @@ export function show(element: ReactElement): RenderResult {
   return render(<QueryClientProvider client={client}>{element}</QueryClientProvider>);
 }
 
-export const SITE = { name: "Acme", version: "1.0.0", signup: "closed", needs_setup: false, control_url: "https://control.example.com", key_prefix: "acme", color: null, billing: false, llm: null, route: null };
+export const SITE = { name: "Acme", version: "1.0.0", signup: "closed", needs_setup: false, control_url: "https://control.example.com", key_prefix: "acme", color: null, billing: false, payments_stub: false, llm: null, route: null };

@@ -10,10 +10,11 @@ import { Note } from "@/components/ui/note";
 import type { Payment } from "@/features/billing/use-billing";
 import { bankName, methodText } from "@/features/invoices/payment-words";
 import { hasInstructions, secondsLeft } from "@/features/pay/pay-state";
-import type { ChosenMethod, Paying } from "@/features/pay/use-payment";
+import { type ChosenMethod, type Paying, useStubPayment } from "@/features/pay/use-payment";
 import { countdown } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
+import { useSite } from "@/lib/queries";
 import { useClockDistance } from "@/lib/server-clock";
 
 /** Seconds below which the remaining time is counted in seconds. */
@@ -31,6 +32,7 @@ interface InstructionsProps {
 /** How to pay, and until when. */
 export function Instructions({ payment, pay, onOther }: InstructionsProps) {
   const t = useMessages();
+  const isStub = useSite().data?.payments_stub === true;
   return (
     <>
       <div className="ph flex-wrap">
@@ -39,9 +41,25 @@ export function Instructions({ payment, pay, onOther }: InstructionsProps) {
       </div>
       <div className="pay-how">
         {hasInstructions(payment) ? <Steps payment={payment} /> : <Unanswered payment={payment} pay={pay} />}
+        {isStub && (payment.qr_text ?? payment.va) && <StubPayment payment={payment} />}
         <Waiting payment={payment} />
       </div>
     </>
+  );
+}
+
+/** Plays the customer of the stub, who pays at once. */
+function StubPayment({ payment }: Pick<InstructionsProps, "payment">) {
+  const t = useMessages();
+  const play = useStubPayment(payment.id);
+  return (
+    <div className="stack">
+      <FailedNote error={play.error} />
+      <p className="row wrap">
+        <Button look="primary" disabled={play.isPending} onClick={() => play.mutate()}>{t.pay.payByStub}</Button>
+        <span className="t2">{t.pay.payByStubText}</span>
+      </p>
+    </div>
   );
 }
 

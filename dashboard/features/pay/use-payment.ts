@@ -58,6 +58,16 @@ export function usePay(invoice: string): Paying {
   });
 }
 
+/** Makes a payment with the stub, in place of the customer's bank. */
+export function useStubPayment(id: string): UseMutationResult<Payment, ApiError, void> {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () => api("post", "/api/payments/{id}/stub", { path: { id } }),
+    onSuccess: (payment) => client.setQueryData(["payment", id], payment),
+    onSettled: () => client.invalidateQueries({ queryKey: ["billing"] }),
+  });
+}
+
 /** Begins a payment into the wallet. A pending payment of the same method and amount is returned instead. */
 export function useTopUp(amount: number): Paying {
   return useMutation({

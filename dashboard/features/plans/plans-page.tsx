@@ -13,7 +13,6 @@ import { AdminShell } from "@/features/frame/admin-shell";
 import { chargeText } from "@/features/billing/billing-words";
 import { PlanConfiguration } from "@/features/plans/plan-configuration";
 import { PlanDifferences } from "@/features/plans/plan-differences";
-import { SellerPanel } from "@/features/plans/seller-panel";
 import { budgetText } from "@/features/plans/plan-words";
 import { type Plan, usePlans } from "@/features/plans/use-plans";
 import { NONE } from "@/lib/format";
@@ -24,6 +23,7 @@ import { useUrlState } from "@/lib/url-state";
 
 const dialog = () => import("@/features/plans/plan-dialog");
 const PlanDialog = dynamic(() => dialog().then((module) => module.PlanDialog));
+const SellerPanel = dynamic(() => import("@/features/plans/seller-panel").then((module) => module.SellerPanel));
 const PriceDialog = dynamic(() => import("@/features/plans/price-dialog").then((module) => module.PriceDialog));
 
 const column = createColumnHelper<Plan>();

@@ -6,11 +6,11 @@ import { useState } from "react";
 
 import { Button, buttonClass } from "@/components/ui/button";
 import { Failure, SkeletonRows } from "@/components/ui/states";
-import { SellerPanel } from "@/features/plans/seller-panel";
 import { usePlans } from "@/features/plans/use-plans";
 import { useFormat, useMessages } from "@/lib/language";
 import { useSite } from "@/lib/queries";
 
+const SellerPanel = dynamic(() => import("@/features/plans/seller-panel").then((module) => module.SellerPanel));
 const PriceDialog = dynamic(() => import("@/features/plans/price-dialog").then((module) => module.PriceDialog));
 
 /** Sells plans: the seller, the price of each plan, and the way to a first subscription. */

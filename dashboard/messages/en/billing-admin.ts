@@ -1,5 +1,5 @@
 export const billingAdmin = {
-  offText: "Set billing.enabled and the prices of plans to sell them.",
+  offText: "Turn billing on and set the prices of plans to sell them.",
   none: "No invoices yet",
   noneText: "Invoices appear here when users subscribe to a plan.",
   user: "User",

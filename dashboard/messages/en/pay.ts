@@ -34,6 +34,8 @@ export const pay = {
   unansweredText: "Nothing was charged. Try again, or choose another method.",
   waits: "This page updates when your payment arrives.",
   held: "The bank is reviewing the payment. This page updates when the review is done.",
+  payByStub: "Pay with the stub",
+  payByStubText: "A stub takes the payments of this server: no money moves.",
   until: (time: string) => `Until ${time}`,
   left: (left: string) => `${left} left`,
   over: "The time for this payment is over",

@@ -63,7 +63,7 @@ export const setup = {
   toPlayground: "Open playground",
   sell: "Sell plans",
   optional: "optional",
-  sellText: "Users subscribe to plans with a price, and get invoices. In a demo, a stub plays the payment provider: no money moves.",
+  sellText: "Users subscribe to plans with a price, and get invoices. Without a key of Midtrans, a stub plays the payment provider: no money moves.",
   trySubscription: "Subscribe as a customer",
   toPlans: "Open plans",
   begin: "No request yet",

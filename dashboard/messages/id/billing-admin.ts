@@ -1,7 +1,7 @@
 import type { Messages } from "@/messages/en";
 
 export const billingAdmin: Messages["billingAdmin"] = {
-  offText: "Atur billing.enabled dan harga paket untuk menjualnya.",
+  offText: "Nyalakan penagihan dan atur harga paket untuk menjualnya.",
   none: "Belum ada faktur",
   noneText: "Faktur muncul di sini saat pengguna berlangganan paket.",
   user: "Pengguna",

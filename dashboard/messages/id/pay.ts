@@ -36,6 +36,8 @@ export const pay: Messages["pay"] = {
   unansweredText: "Tidak ada yang ditagih. Coba lagi, atau pilih cara lain.",
   waits: "Halaman ini diperbarui saat pembayaran Anda diterima.",
   held: "Bank sedang meninjau pembayaran. Halaman ini diperbarui setelah selesai.",
+  payByStub: "Bayar dengan tiruan",
+  payByStubText: "Sebuah tiruan menerima pembayaran server ini: tidak ada uang yang berpindah.",
   until: (time) => `Sampai ${time}`,
   left: (left) => `sisa ${left}`,
   over: "Waktu pembayaran ini habis",

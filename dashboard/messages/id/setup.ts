@@ -65,7 +65,7 @@ export const setup: Messages["setup"] = {
   toPlayground: "Buka playground",
   sell: "Jual paket",
   optional: "opsional",
-  sellText: "Pengguna berlangganan paket yang memiliki harga, dan mendapat faktur. Dalam demo, sebuah tiruan memerankan penyedia pembayaran: tidak ada uang yang berpindah.",
+  sellText: "Pengguna berlangganan paket yang memiliki harga, dan mendapat faktur. Tanpa kunci Midtrans, sebuah tiruan memerankan penyedia pembayaran: tidak ada uang yang berpindah.",
   trySubscription: "Berlangganan sebagai pelanggan",
   toPlans: "Buka paket",
   begin: "Belum ada permintaan",
