@@ -44,7 +44,7 @@ fn counts(caller: Option<Caller>, minute: u32) -> Counts {
         minute,
         day,
         requests: 3,
-        credits: Credits::MAX,
+        credits: Credits::whole(u64::MAX / Credits::MICRO),
         labels: LabelSet::NONE,
     }
 }

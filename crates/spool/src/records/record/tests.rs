@@ -200,10 +200,10 @@ fn unknown_versions_and_kinds_are_distinguished_from_damage() {
     assert_eq!(why(restamped(event.clone(), |bytes| bytes[28..].fill(0xff))), DecodeError::Damaged);
     // In a record of a later minor version, an unreadable payload with a valid checksum is a code of that version.
     let later = why(restamped(event.clone(), |bytes| {
-        bytes[8] = 0x17;
+        bytes[8] = 0x18;
         bytes[28..].fill(0xff);
     }));
-    let found = RecordVersion::from_byte(0x17);
+    let found = RecordVersion::from_byte(0x18);
     let known = RecordVersion::CURRENT;
     assert_eq!(later, DecodeError::Newer(UnknownFormat::Record { found, known }));
     let last = event.len() - 1;

@@ -139,7 +139,7 @@ pub(super) fn counts() -> Vec<Counts> {
         minute,
         day: Day(20_000),
         requests: 3,
-        credits: Credits::MAX,
+        credits: Credits::whole(5),
         labels: LabelSet::NONE,
     };
     vec![of(caller, 1), of(Subject::ANONYMOUS, u32::MAX), of(token(), 2)]
@@ -305,7 +305,7 @@ fn subject() -> impl Strategy<Value = Subject> {
 fn charge() -> impl Strategy<Value = Charge> {
     let pooled = prop_oneof![Just(None), (0..=i64::MAX).prop_map(Some)];
     (any::<u64>(), any::<u64>(), 0..=i64::MAX, pooled).prop_map(|(credits, tokens, money, pooled)| Charge {
-        credits: Credits::whole(credits),
+        credits: Credits(credits),
         tokens: Tokens(tokens),
         money: NanoUsd(money),
         pooled_money: NanoUsd(pooled.unwrap_or(money)),
