@@ -112,6 +112,6 @@ async fn an_invalid_budget_is_refused_with_a_remedy() {
         assert!(text.contains(reported), "{words:?}: {text}");
     }
     let text = refused(&gateway, &["set", "--global", "--credits", "1", "--per", "year"]).await;
-    assert!(text.contains("expected `day`, `week` or `month`"), "{text}");
+    assert!(text.contains("expected --per day, week or month"), "{text}");
     assert_eq!(listed(&gateway).await, Vec::<Value>::new());
 }
