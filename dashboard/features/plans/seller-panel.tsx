@@ -60,7 +60,7 @@ function SellerForm({ running, isOn }: { running: Configuration; isOn: boolean }
         {text("address")}
         {text("taxNumber")}
       </div>
-      <details>
+      <details className="more">
         <summary>{t.plans.billingMore}</summary>
         <div className="grid gap-4 pt-4 sm:grid-cols-2">
           {text("taxName", t.plans.taxHint)}
